@@ -1,0 +1,1 @@
+"""Recognition: audio in, words with times out; live captions and final transcripts."""

@@ -1,0 +1,1 @@
+"""Recognizers behind the port of `asr.recognizer`."""

@@ -1,0 +1,243 @@
+"""Events between the processes: publish/subscribe on Valkey, and an in-memory adapter.
+
+An event may be lost (a subscriber was away): whatever must not be lost is a row or a journal entry, and pages
+re-read on reconnect. Publishing from the media process goes through `BackgroundPublisher`, which never blocks.
+"""
+
+import contextlib
+import json
+import logging
+import queue
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import redis
+
+from hotline.errors import ProtocolError, UnavailableError
+
+log = logging.getLogger(__name__)
+CHANNEL_PREFIX = "hotline:events:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What happened. `name` is dotted, `topic.verb` (`call.answered`); subscribers choose topics."""
+
+    name: str
+    at: datetime
+    data: dict[str, Any]
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        if "." not in self.name or self.at.tzinfo is None:
+            raise ValueError(f"not an event: {self.name!r} at {self.at!r}")
+
+    @property
+    def topic(self) -> str:
+        return self.name.partition(".")[0]
+
+    def serialize(self) -> str:
+        """One line of JSON."""
+        return json.dumps(
+            {"id": self.id, "name": self.name, "at": self.at.isoformat(), "data": self.data}, ensure_ascii=False
+        )
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> "Event":
+        """The inverse of `serialize`; raises `ProtocolError`."""
+        try:
+            raw = json.loads(text)
+            return cls(
+                name=raw["name"], at=datetime.fromisoformat(raw["at"]), data=dict(raw["data"]), id=str(raw["id"])
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ProtocolError(f"not an event: {text[:200]!r}") from error
+
+
+class Subscription(Protocol):
+    """A stream of events; `get` returns None when `timeout_s` passes without one."""
+
+    def get(self, timeout_s: float) -> Event | None: ...
+
+    def close(self) -> None: ...
+
+
+class Bus(Protocol):
+    """Publish/subscribe by topic."""
+
+    def publish(self, event: Event) -> None: ...
+
+    def subscribe(self, *topics: str) -> Subscription: ...
+
+    def ping(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class ValkeyBus:
+    """The bus of a site. Raises `UnavailableError` while the broker is away; subscriptions reconnect by themselves."""
+
+    def __init__(self, url: str) -> None:
+        self._client = redis.Redis.from_url(url, socket_connect_timeout=2, health_check_interval=30)
+
+    def publish(self, event: Event) -> None:
+        try:
+            self._client.publish(CHANNEL_PREFIX + event.topic, event.serialize())
+        except redis.RedisError as error:
+            raise UnavailableError(f"broker: {error}") from error
+
+    def subscribe(self, *topics: str) -> "ValkeySubscription":
+        return ValkeySubscription(self._client, topics)
+
+    def ping(self) -> None:
+        try:
+            self._client.ping()
+        except redis.RedisError as error:
+            raise UnavailableError(f"broker: {error}") from error
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class ValkeySubscription:
+    """Reads one pub/sub connection; after a broken connection it subscribes anew at the next `get`."""
+
+    def __init__(self, client: redis.Redis, topics: tuple[str, ...]) -> None:
+        self._client = client
+        self._channels = [CHANNEL_PREFIX + topic for topic in topics]
+        self._pubsub: Any = None
+        self._closed = threading.Event()
+
+    def get(self, timeout_s: float) -> Event | None:
+        if self._closed.is_set():
+            return None
+        try:
+            if self._pubsub is None:
+                pubsub = self._client.pubsub(ignore_subscribe_messages=True)
+                pubsub.subscribe(*self._channels)
+                self._pubsub = pubsub
+            message = self._pubsub.get_message(timeout=timeout_s)
+        except (redis.RedisError, OSError, ValueError) as error:
+            self._drop()
+            if not self._closed.is_set():
+                log.warning("broker away, subscribing again: %s", error)
+                self._closed.wait(min(timeout_s, 0.5))
+            return None
+        if message is None:
+            return None
+        try:
+            return Event.parse(message["data"])
+        except ProtocolError as error:
+            log.warning("%s", error)
+            return None
+
+    def _drop(self) -> None:
+        pubsub, self._pubsub = self._pubsub, None
+        if pubsub is not None:
+            with contextlib.suppress(redis.RedisError, OSError):
+                pubsub.close()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._drop()
+
+
+class MemoryBus:
+    """The in-memory adapter: every subscription of this process gets every event of its topics."""
+
+    def __init__(self) -> None:
+        self.published: list[Event] = []
+        self._subscriptions: list[MemorySubscription] = []
+
+    def publish(self, event: Event) -> None:
+        self.published.append(event)
+        for subscription in self._subscriptions:
+            subscription.offer(event)
+
+    def subscribe(self, *topics: str) -> "MemorySubscription":
+        subscription = MemorySubscription(topics)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def ping(self) -> None:
+        """Always there."""
+
+    def close(self) -> None:
+        for subscription in self._subscriptions:
+            subscription.close()
+
+
+class MemorySubscription:
+    """A queue of events."""
+
+    def __init__(self, topics: tuple[str, ...]) -> None:
+        self._topics = topics
+        self._events: queue.Queue[Event | None] = queue.Queue()
+
+    def offer(self, event: Event) -> None:
+        """Takes an event of one of the topics, ignores others."""
+        if event.topic in self._topics:
+            self._events.put(event)
+
+    def get(self, timeout_s: float) -> Event | None:
+        try:
+            return self._events.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        self._events.put(None)
+
+
+class BackgroundPublisher:
+    """Publishes from a thread of its own, so that callers never wait for the broker.
+
+    Keeps at most `limit` events; when the broker is away longer the oldest are dropped and counted in `dropped`.
+    """
+
+    def __init__(self, bus: Bus, *, limit: int = 10_000) -> None:
+        self._bus = bus
+        self._queue: queue.Queue[Event] = queue.Queue(limit)
+        self._closing = threading.Event()
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._thread.start()
+
+    def publish(self, event: Event) -> None:
+        """Returns at once."""
+        while True:
+            try:
+                self._queue.put_nowait(event)
+                return
+            except queue.Full:
+                with contextlib.suppress(queue.Empty):
+                    self._queue.get_nowait()
+                    self.dropped += 1
+
+    def _pending(self) -> Iterator[Event]:
+        while True:
+            try:
+                yield self._queue.get(timeout=0.2)
+            except queue.Empty:
+                if self._closing.is_set():
+                    return
+
+    def _run(self) -> None:
+        for event in self._pending():
+            while True:
+                try:
+                    self._bus.publish(event)
+                    break
+                except UnavailableError as error:
+                    log.warning("event %s waits: %s", event.name, error)
+                    if self._closing.wait(0.5):
+                        return
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Sends what is queued, for at most `timeout_s`, and stops."""
+        self._closing.set()
+        self._thread.join(timeout_s)

@@ -1,0 +1,278 @@
+"""Every setting of the product, read once at start from `hotline.toml`, `HOTLINE_*` and secret files.
+
+Precedence, highest first: environment (`HOTLINE_SIP__PORT=5070`), secret files (`/run/secrets/hotline_database_url`),
+`hotline.toml` (the file named by `HOTLINE_CONFIG`, else `./hotline.toml` where present), the defaults below.
+An unknown key or a bad value is a `ConfigurationError` that names it.
+"""
+
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from hotline.errors import ConfigurationError
+
+PREFIX = "HOTLINE_"
+CONFIG_VARIABLE = "HOTLINE_CONFIG"
+SECRETS_VARIABLE = "HOTLINE_SECRETS_DIR"
+SECRETS = ("database_url", "valkey_url", "recordings_url")
+PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    """A table of `hotline.toml`: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SipSettings(Section):
+    """The trunk: where we listen and whom we answer."""
+
+    address: str = "0.0.0.0"  # noqa: S104 - a trunk comes from another machine; `allowed_peers` decides who is heard
+    port: Port = 5060
+    advertised_address: str = Field(
+        "", description="IP address written into Contact and SDP; empty: the local address facing the peer"
+    )
+    allowed_peers: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    max_calls: int = Field(200, ge=1, description="calls at once; one more gets 503 with Retry-After")
+
+    @field_validator("allowed_peers")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            ip_network(item, strict=False)
+        return value
+
+    def peer_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """`allowed_peers` as networks."""
+        return tuple(ip_network(item, strict=False) for item in self.allowed_peers)
+
+
+class MediaSettings(Section):
+    """The 20 ms engine and the recorder."""
+
+    rtp_port_min: Port = 20000
+    rtp_port_max: Port = 29998
+    playout_delay_ms: int = Field(60, ge=20, le=400, description="jitter buffer depth")
+    rtp_timeout_s: float = Field(30.0, gt=0, description="no packet for so long: BYE")
+    max_call_s: float = Field(1800.0, gt=0, description="a call is ended after so long")
+
+
+class FlowSettings(Section):
+    """The menu a caller meets."""
+
+    path: Path = PACKAGE_ROOT / "ivr/flows/intake.yaml"
+    prompts_dir: Path = PACKAGE_ROOT / "ivr/prompts/zh"
+
+
+class AsrSettings(Section):
+    """Recognition."""
+
+    model_path: Path = PACKAGE_ROOT / "asr/zh_tiny"
+    url: str = Field("", description="ws:// address of a recognizer; empty: the one `hotline serve` starts")
+    address: str = "127.0.0.1"
+    port: Port = 2700
+    threads: int = Field(2, ge=1, le=64, description="utterances decoded at once by a recognizer process")
+    max_live_calls: int = Field(8, ge=0, description="calls captioned live; more are transcribed after hang-up")
+    allow_demo_model: bool = Field(True, description="false in production: the bundled model refuses to load")
+
+
+class TicketSettings(Section):
+    """Numbering and the site's data files."""
+
+    number_prefix: str = Field("YQ", pattern=r"^[A-Z]{2}$")
+    taxonomy_path: Path = PACKAGE_ROOT / "tickets/data/taxonomy.yaml"
+    gazetteer_path: Path = PACKAGE_ROOT / "tickets/data/gazetteer.yaml"
+
+
+class ConsoleSettings(Section):
+    """The web console."""
+
+    address: str = "127.0.0.1"
+    port: Port = 8443
+    public_names: tuple[str, ...] = Field((), description="extra DNS names or IP addresses in the certificate")
+    session_hours: float = Field(10.0, gt=0)
+    max_failed_logins: int = Field(5, ge=1)
+    lock_minutes: float = Field(15.0, gt=0)
+    certificate: Path | None = Field(None, description="PEM chain; empty: made from the site CA at first start")
+    private_key: Path | None = None
+
+
+class Settings(BaseSettings):
+    """The whole configuration. Build it with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    data_dir: Path = Field(Path("var"), description="everything the site writes lives here")
+    site_name: str = "12345 热线"
+    timezone: str = "Asia/Shanghai"
+    node: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    database_url: SecretStr = Field(SecretStr(""), description="empty: SQLite under data_dir")
+    valkey_url: SecretStr = Field(SecretStr(""), description="empty: `hotline serve` starts its own on a unix socket")
+    recordings_url: str = Field("", description="fsspec address of the recording store; empty: data_dir/recordings")
+    sip: SipSettings = SipSettings()
+    media: MediaSettings = MediaSettings()
+    flow: FlowSettings = FlowSettings()
+    asr: AsrSettings = AsrSettings()
+    tickets: TicketSettings = TicketSettings()
+    console: ConsoleSettings = ConsoleSettings()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"no time zone named {value!r}") from error
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        secrets = Path(os.environ.get(SECRETS_VARIABLE, "/run/secrets"))
+        if secrets.is_dir():
+            sources.append(SecretsSettingsSource(settings_cls, secrets_dir=secrets))
+        config = config_file()
+        if config is not None:
+            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=config))
+        return tuple(sources)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def spool_dir(self) -> Path:
+        """Recordings and journals of calls that are not yet rows, one folder a node."""
+        return self.data_dir / "spool"
+
+    @property
+    def valkey_socket(self) -> Path:
+        return self.data_dir.resolve() / "valkey" / "valkey.sock"
+
+    def effective_database_url(self) -> str:
+        """The SQLAlchemy address in use."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir / 'hotline.db'}"
+
+    def effective_valkey_url(self) -> str:
+        """The broker address in use."""
+        return self.valkey_url.get_secret_value() or f"unix://{self.valkey_socket}"
+
+    def effective_recordings_url(self) -> str:
+        """The fsspec address of the recording store in use."""
+        return self.recordings_url or str(self.data_dir / "recordings")
+
+    def effective_asr_url(self) -> str:
+        """The recognizer's WebSocket address in use."""
+        return self.asr.url or f"ws://{self.asr.address}:{self.asr.port}"
+
+    def masked(self) -> dict[str, Any]:
+        """All effective settings as plain data, secrets masked."""
+        plain: dict[str, Any] = self.model_dump(mode="json")
+        plain["database_url"] = mask_url(self.effective_database_url())
+        plain["valkey_url"] = mask_url(self.effective_valkey_url())
+        plain["recordings_url"] = mask_url(self.effective_recordings_url())
+        plain["asr"]["url"] = mask_url(self.effective_asr_url())
+        return plain
+
+
+def config_file() -> Path | None:
+    """The configuration file in use, or None. A file that `HOTLINE_CONFIG` names must exist."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise ConfigurationError(f"{CONFIG_VARIABLE} names {named}, which is no file")
+        return path
+    default = Path("hotline.toml")
+    return default if default.is_file() else None
+
+
+def load_settings() -> Settings:
+    """Reads and checks the configuration; raises `ConfigurationError` naming each wrong key."""
+    _refuse_unknown_variables(os.environ)
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_explain(item) for item in error.errors())) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{config_file()}: not valid TOML: {error}") from error
+    except ValueError as error:  # pydantic-settings: a variable that should hold JSON and does not
+        raise ConfigurationError(str(error)) from error
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The environment variables from which a child process builds the very same settings."""
+    environment: dict[str, str] = {}
+
+    def walk(prefix: str, model: BaseModel) -> None:
+        for name in type(model).model_fields:
+            value = getattr(model, name)
+            key = f"{prefix}{name.upper()}"
+            if isinstance(value, BaseModel):
+                walk(f"{key}__", value)
+            elif isinstance(value, SecretStr):
+                environment[key] = value.get_secret_value()
+            elif isinstance(value, tuple):
+                environment[key] = "[" + ",".join(f'"{item}"' for item in value) + "]"
+            elif value is not None:
+                environment[key] = str(value)
+
+    walk(PREFIX, settings)
+    return environment
+
+
+def mask_url(url: str) -> str:
+    """`url` with its password replaced by ***."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    netloc = parts.netloc.replace(f":{parts.password}@", ":***@")
+    return urlunsplit(parts._replace(netloc=netloc))
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {CONFIG_VARIABLE, SECRETS_VARIABLE}
+    for name, info in Settings.model_fields.items():
+        known.add(f"{PREFIX}{name.upper()}")
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            known.update(f"{PREFIX}{name.upper()}__{key.upper()}" for key in info.annotation.model_fields)
+    unknown = sorted(key for key in environment if key.startswith(PREFIX) and key not in known)
+    if unknown:
+        raise ConfigurationError(
+            f"unknown setting {', '.join(unknown)}", hint="`hotline config` lists the settings there are"
+        )
+
+
+def _explain(item: Any) -> str:
+    name = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"unknown setting {name}"
+    value = "***" if name in SECRETS else repr(item["input"])
+    return f"{name}: {item['msg']} (got {value})"
