@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from hotline.errors import ProtocolError, UnavailableError
 
 log = logging.getLogger(__name__)
 CHANNEL_PREFIX = "hotline:events:"
+STATE_PREFIX = "hotline:state:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +68,17 @@ class Subscription(Protocol):
 
 
 class Bus(Protocol):
-    """Publish/subscribe by topic."""
+    """Publish/subscribe by topic, and short-lived states (`call`: the calls in progress) for pages that open late."""
 
     def publish(self, event: Event) -> None: ...
 
     def subscribe(self, *topics: str) -> Subscription: ...
+
+    def put_state(self, kind: str, key: str, data: dict[str, Any], *, ttl_s: int) -> None: ...
+
+    def drop_state(self, kind: str, key: str) -> None: ...
+
+    def states(self, kind: str) -> dict[str, dict[str, Any]]: ...
 
     def ping(self) -> None: ...
 
@@ -85,22 +92,41 @@ class ValkeyBus:
         self._client = redis.Redis.from_url(url, socket_connect_timeout=2, health_check_interval=30)
 
     def publish(self, event: Event) -> None:
-        try:
+        with _broker_errors():
             self._client.publish(CHANNEL_PREFIX + event.topic, event.serialize())
-        except redis.RedisError as error:
-            raise UnavailableError(f"broker: {error}") from error
 
     def subscribe(self, *topics: str) -> "ValkeySubscription":
         return ValkeySubscription(self._client, topics)
 
+    def put_state(self, kind: str, key: str, data: dict[str, Any], *, ttl_s: int) -> None:
+        with _broker_errors():
+            self._client.set(f"{STATE_PREFIX}{kind}:{key}", json.dumps(data, ensure_ascii=False), ex=ttl_s)
+
+    def drop_state(self, kind: str, key: str) -> None:
+        with _broker_errors():
+            self._client.delete(f"{STATE_PREFIX}{kind}:{key}")
+
+    def states(self, kind: str) -> dict[str, dict[str, Any]]:
+        prefix = f"{STATE_PREFIX}{kind}:"
+        with _broker_errors():
+            keys = [key.decode() for key in self._client.scan_iter(match=f"{prefix}*", count=500)]
+            values = self._client.mget(keys) if keys else []
+        return {key.removeprefix(prefix): json.loads(value) for key, value in zip(keys, values, strict=True) if value}
+
     def ping(self) -> None:
-        try:
+        with _broker_errors():
             self._client.ping()
-        except redis.RedisError as error:
-            raise UnavailableError(f"broker: {error}") from error
 
     def close(self) -> None:
         self._client.close()
+
+
+@contextlib.contextmanager
+def _broker_errors() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as error:
+        raise UnavailableError(f"broker: {error}") from error
 
 
 class ValkeySubscription:
@@ -117,7 +143,7 @@ class ValkeySubscription:
             return None
         try:
             if self._pubsub is None:
-                pubsub = self._client.pubsub(ignore_subscribe_messages=True)
+                pubsub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
                 pubsub.subscribe(*self._channels)
                 self._pubsub = pubsub
             message = self._pubsub.get_message(timeout=timeout_s)
@@ -152,6 +178,16 @@ class MemoryBus:
     def __init__(self) -> None:
         self.published: list[Event] = []
         self._subscriptions: list[MemorySubscription] = []
+        self._states: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def put_state(self, kind: str, key: str, data: dict[str, Any], *, ttl_s: int) -> None:
+        self._states[kind, key] = data
+
+    def drop_state(self, kind: str, key: str) -> None:
+        self._states.pop((kind, key), None)
+
+    def states(self, kind: str) -> dict[str, dict[str, Any]]:
+        return {key: data for (of, key), data in self._states.items() if of == kind}
 
     def publish(self, event: Event) -> None:
         self.published.append(event)
@@ -194,14 +230,14 @@ class MemorySubscription:
 
 
 class BackgroundPublisher:
-    """Publishes from a thread of its own, so that callers never wait for the broker.
+    """Talks to the bus from a thread of its own, so that callers never wait for the broker.
 
-    Keeps at most `limit` events; when the broker is away longer the oldest are dropped and counted in `dropped`.
+    Keeps at most `limit` messages; when the broker is away longer the oldest are dropped and counted in `dropped`.
     """
 
     def __init__(self, bus: Bus, *, limit: int = 10_000) -> None:
         self._bus = bus
-        self._queue: queue.Queue[Event] = queue.Queue(limit)
+        self._queue: queue.Queue[Callable[[], None]] = queue.Queue(limit)
         self._closing = threading.Event()
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
@@ -209,16 +245,27 @@ class BackgroundPublisher:
 
     def publish(self, event: Event) -> None:
         """Returns at once."""
+        self._put(lambda: self._bus.publish(event))
+
+    def put_state(self, kind: str, key: str, data: dict[str, Any], *, ttl_s: int) -> None:
+        """Returns at once."""
+        self._put(lambda: self._bus.put_state(kind, key, data, ttl_s=ttl_s))
+
+    def drop_state(self, kind: str, key: str) -> None:
+        """Returns at once."""
+        self._put(lambda: self._bus.drop_state(kind, key))
+
+    def _put(self, send: Callable[[], None]) -> None:
         while True:
             try:
-                self._queue.put_nowait(event)
+                self._queue.put_nowait(send)
                 return
             except queue.Full:
                 with contextlib.suppress(queue.Empty):
                     self._queue.get_nowait()
                     self.dropped += 1
 
-    def _pending(self) -> Iterator[Event]:
+    def _pending(self) -> Iterator[Callable[[], None]]:
         while True:
             try:
                 yield self._queue.get(timeout=0.2)
@@ -227,13 +274,13 @@ class BackgroundPublisher:
                     return
 
     def _run(self) -> None:
-        for event in self._pending():
+        for send in self._pending():
             while True:
                 try:
-                    self._bus.publish(event)
+                    send()
                     break
                 except UnavailableError as error:
-                    log.warning("event %s waits: %s", event.name, error)
+                    log.warning("the bus waits: %s", error)
                     if self._closing.wait(0.5):
                         return
 
