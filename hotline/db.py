@@ -1,9 +1,12 @@
 """The database: one synchronous SQLAlchemy engine, SQLite (WAL) or PostgreSQL.
 
-Services never commit: the edge (a job, an endpoint, a command) opens `Database.transaction()` and commits once.
-Queries live in the repositories of the packages.
+Services never commit: the edge (a job, an endpoint, a command) opens `Database.transaction()` and commits once;
+what only reads opens `Database.reading()` and never waits for a writer. Queries live in the repositories of the
+packages.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +28,7 @@ from hotline.settings import mask_url
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000
+MIGRATION_LOCK = 12345  # any number, the same in every process of the site
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -67,12 +71,23 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _create_engine(url)
-        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._sessions = sessionmaker(self.engine.execution_options(writes=True), expire_on_commit=False)
+        self._readers = sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session that commits when the block ends and rolls back when it raises."""
+        """A session that commits when the block ends and rolls back when it raises.
+
+        On SQLite it holds the write lock from its first statement on: a read that later turned into a write would
+        fail at once, without waiting, whenever another process had written in between.
+        """
         with self._sessions() as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session rolled back at the end: on SQLite it neither waits for a writer nor holds one up."""
+        with self._readers() as session:
             yield session
 
     def ping(self) -> None:
@@ -85,18 +100,16 @@ class Database:
 
     def migrate(self) -> None:
         """Brings the schema to the newest revision; safe when several processes call it at once."""
-        with self.engine.begin() as connection:
+        with self.engine.execution_options(writes=True).begin() as connection:
             if self.engine.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(12345)"))
-            else:
-                connection.execute(text("BEGIN IMMEDIATE"))
-            config = _alembic_config()
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
     def pending_revision(self) -> str | None:
         """The newest revision where the schema is older than it; None where it is up to date."""
-        head = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+        head = ScriptDirectory.from_config(alembic_config()).get_current_head()
         with self.engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
         return head if current != head else None
@@ -106,7 +119,8 @@ class Database:
         self.engine.dispose()
 
 
-def _alembic_config() -> Config:
+def alembic_config() -> Config:
+    """Alembic's configuration; `attributes["connection"]` must be set before a command uses it."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config
@@ -136,9 +150,19 @@ def _create_engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we begin transactions ourselves, below
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
         connection.execute(f"PRAGMA {pragma}")
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:  # on a new file this one statement ignores the busy timeout
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN")
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -3,10 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Float, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base
+
+
+class TicketCounter(Base):
+    """The last serial given out on a local day; its row is the lock that keeps the serials gap-free."""
+
+    __tablename__ = "ticket_counters"
+
+    day: Mapped[str] = mapped_column(String(8), primary_key=True)
+    last_serial: Mapped[int]
 
 
 class TicketNumber(Base):
@@ -86,7 +95,7 @@ class Evidence(Base):
     field: Mapped[str] = mapped_column(String(32))
     value: Mapped[str] = mapped_column(String(200))
     source: Mapped[str] = mapped_column(String(32))
-    confidence: Mapped[float] = mapped_column(Float)
+    confidence: Mapped[float]
     quote: Mapped[str] = mapped_column(String(200), default="")
     segment_id: Mapped[int | None] = mapped_column(ForeignKey("segments.id"))
     start_ms: Mapped[int | None]

@@ -1,0 +1,80 @@
+"""The migrations make exactly the tables that the models describe."""
+
+import contextlib
+import threading
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+import asr.models  # noqa: F401 - the four fill Base.metadata
+import console.models  # noqa: F401
+import recordings.models  # noqa: F401
+import tickets.models  # noqa: F401
+from hotline.db import Base, Database, alembic_config
+
+
+def test_migrated_database_equals_the_models(empty_database_url: str) -> None:
+    with contextlib.closing(Database(empty_database_url)) as database:
+        database.migrate()
+        with database.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, Base.metadata) == []
+
+
+def test_every_constraint_of_the_models_is_there_under_its_name(empty_database_url: str) -> None:
+    with contextlib.closing(Database(empty_database_url)) as database:
+        database.migrate()
+        inspector = inspect(database.engine)
+        for table in Base.metadata.tables.values():
+            wanted = {constraint.name for constraint in table.constraints}
+            found = {
+                inspector.get_pk_constraint(table.name)["name"],
+                *(item["name"] for item in inspector.get_foreign_keys(table.name)),
+                *(item["name"] for item in inspector.get_unique_constraints(table.name)),
+            }
+            assert found == wanted, table.name
+
+
+def test_migrating_twice_changes_nothing(empty_database_url: str) -> None:
+    with contextlib.closing(Database(empty_database_url)) as database:
+        assert database.pending_revision() is not None
+        database.migrate()
+        assert database.pending_revision() is None
+        database.migrate()
+        assert database.pending_revision() is None
+
+
+def test_processes_that_migrate_at_once_all_succeed(empty_database_url: str) -> None:
+    failures: list[Exception] = []
+    start = threading.Barrier(4)
+
+    def migrate() -> None:
+        with contextlib.closing(Database(empty_database_url)) as database:
+            start.wait()
+            try:
+                database.migrate()
+            except Exception as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=migrate) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with contextlib.closing(Database(empty_database_url)) as database:
+        assert database.pending_revision() is None
+
+
+def test_downgrade_leaves_an_empty_database_that_upgrades_again(empty_database_url: str) -> None:
+    with contextlib.closing(Database(empty_database_url)) as database:
+        database.migrate()
+        with database.engine.begin() as connection:
+            config = alembic_config()
+            config.attributes["connection"] = connection
+            command.downgrade(config, "base")
+        assert set(inspect(database.engine).get_table_names()) == {"alembic_version"}
+        database.migrate()
+        assert database.pending_revision() is None
