@@ -1,0 +1,49 @@
+"""Personal numbers hidden before they leave the server: pure functions on text.
+
+A run is six or more digits, Arabic or spoken (幺三八…), with blanks or hyphens between them: mobile and landline
+numbers, identity and bank card numbers. Years, amounts (一百二十) and house numbers are shorter and stay.
+"""
+
+import re
+
+HIDDEN = "*"
+MIN_RUN = 6
+_DIGIT = "0-9０-９〇零一二三四五六七八九幺两"
+_RUN = re.compile(rf"[{_DIGIT}](?:[ \-－—]?[{_DIGIT}Xx]){{{MIN_RUN - 1},}}")
+_SEPARATORS = frozenset(" -－—")
+_MOBILE_DIGITS = 11
+
+
+def mask_numbers(text: str) -> str:
+    """`text` of the same length, the middle of every run hidden."""
+    return _RUN.sub(lambda match: _mask_run(match.group()), text)
+
+
+def mask_words(words: list[str]) -> list[str]:
+    """`mask_numbers` over words as they were spoken: a run may span many words, which keep their lengths."""
+    masked = mask_numbers("".join(words))
+    result, position = [], 0
+    for word in words:
+        result.append(masked[position : position + len(word)])
+        position += len(word)
+    return result
+
+
+def mask_phone(number: str) -> str:
+    """A telephone number for a list: 138****8000, 010****4567; a short or empty one is hidden whole."""
+    digits = [position for position, character in enumerate(number) if character.isdigit()]
+    if len(digits) < MIN_RUN:
+        return HIDDEN * len(number)
+    return _hide(number, digits)
+
+
+def _mask_run(run: str) -> str:
+    return _hide(run, [position for position, character in enumerate(run) if character not in _SEPARATORS])
+
+
+def _hide(text: str, digits: list[int]) -> str:
+    """Three digits in front and at most four behind stay, never more than about half of them."""
+    head = 3 if len(digits) > MIN_RUN else 1
+    tail = 4 if len(digits) >= _MOBILE_DIGITS else 2
+    hidden = set(digits[head : len(digits) - tail])
+    return "".join(HIDDEN if position in hidden else character for position, character in enumerate(text))
