@@ -110,6 +110,10 @@ class ConsoleSettings(Section):
     session_hours: float = Field(10.0, gt=0)
     max_failed_logins: int = Field(5, ge=1)
     lock_minutes: float = Field(15.0, gt=0)
+    unmask_minutes: float = Field(10.0, gt=0, description="how long a logged reason shows a ticket's full numbers")
+    hearing_minutes: float = Field(30.0, gt=0, description="playing a recording again within it is one log entry")
+    max_event_streams: int = Field(500, ge=1, description="open pages that follow events; one more gets 503")
+    event_stream_minutes: float = Field(5.0, gt=0, description="then a page signs in its event stream anew")
     certificate: Path | None = Field(None, description="PEM chain; empty: made from the site CA at first start")
     private_key: Path | None = None
 
