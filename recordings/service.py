@@ -1,0 +1,169 @@
+"""Turns what a finished call left in the spool into its rows and stored files, exactly once."""
+
+import hashlib
+import logging
+import wave
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from hotline.errors import InvalidInputError
+from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, Journal, JournalEntry
+from recordings import repository
+from recordings.models import Call, Recording
+from recordings.peaks import peaks_of, serialize_peaks
+from recordings.store import RecordingStore
+
+log = logging.getLogger(__name__)
+
+PEAKS_SUFFIX = ".peaks.json"
+DAMAGED_SUFFIX = ".damaged"
+MEDIA_CRASHED = "media_crashed"
+_COLUMNS = {"opened", "answered", "ended", "segment", "number", "captions", "closed"}  # kinds that need no copy
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredAudio:
+    """A call's WAV as it lies in the store."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    channels: int
+    sample_rate: int
+    duration_ms: int
+    repaired: bool
+
+
+def stored_name(journal: Journal, suffix: str) -> str:
+    """The name of a call's file in the store: a folder a day (UTC) of the call's first journal entry."""
+    return f"{started_at(journal):%Y/%m/%d}/{journal.call_id}{suffix}"
+
+
+def store_audio(journal: Journal, *, store: RecordingStore) -> StoredAudio | None:
+    """Copies the call's WAV and its peaks into the store; repeating it changes nothing. Touches no database.
+
+    None where the spool has no WAV, or one that cannot be read: that is kept in the store as `.wav.damaged`.
+    """
+    path = journal.audio_path
+    if not path.exists():
+        return None
+    name = stored_name(journal, AUDIO_SUFFIX)
+    try:
+        samples, sample_rate = _read_wav(path)
+    except (wave.Error, EOFError) as error:
+        log.error("call %s: recording cannot be read: %s", journal.call_id, error)
+        store.put(path, name + DAMAGED_SUFFIX)
+        return None
+    store.put(path, name)
+    store.put_bytes(serialize_peaks(peaks_of(samples, sample_rate=sample_rate)), peaks_name(name))
+    with open(path, "rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return StoredAudio(
+        name=name,
+        sha256=digest,
+        size_bytes=path.stat().st_size,
+        channels=samples.shape[1],
+        sample_rate=sample_rate,
+        duration_ms=round(len(samples) * 1000 / sample_rate),
+        repaired=_data(journal, "ended").get("reason") == MEDIA_CRASHED,
+    )
+
+
+def peaks_name(audio_name: str) -> str:
+    """The name of the peaks that belong to a stored WAV."""
+    return audio_name.removesuffix(AUDIO_SUFFIX) + PEAKS_SUFFIX
+
+
+def ingest_recording(session: Session, *, journal: Journal, audio: StoredAudio | None, now: datetime) -> Call:
+    """The call's rows: made from the journal where they are missing, as they are where they exist."""
+    call = repository.find_call(session, journal.call_id)
+    if call is None:
+        call = _call_from_journal(journal, now=now)
+        session.add(call)
+        session.flush()
+    if audio is not None and repository.find_recording(session, call.id) is None:
+        session.add(
+            Recording(
+                call_id=call.id,
+                path=audio.name,
+                sha256=audio.sha256,
+                size_bytes=audio.size_bytes,
+                channels=audio.channels,
+                sample_rate=audio.sample_rate,
+                duration_ms=audio.duration_ms,
+                repaired=audio.repaired,
+                stored_at=now,
+            )
+        )
+        session.flush()
+    return call
+
+
+def archive(journal: Journal, *, store: RecordingStore) -> None:
+    """Takes a call out of the spool once its rows are committed; the journal last: while it is there, all repeats."""
+    store.put(journal.path, stored_name(journal, JOURNAL_SUFFIX))
+    journal.audio_path.unlink(missing_ok=True)
+    journal.path.unlink(missing_ok=True)
+
+
+def started_at(journal: Journal) -> datetime:
+    """When the call began; raises `InvalidInputError` for a journal without a single readable line."""
+    if not journal.entries:
+        raise InvalidInputError(f"journal {journal.path.name} has no readable line")
+    return journal.entries[0].at
+
+
+def _call_from_journal(journal: Journal, *, now: datetime) -> Call:
+    opened, answered, ended = _data(journal, "opened"), _data(journal, "answered"), _data(journal, "ended")
+    start = started_at(journal)
+    last = journal.first("ended") or journal.entries[-1]
+    duration_ms = _number(ended.get("duration_ms"), (last.at - start) / timedelta(milliseconds=1))
+    answered_entry = journal.first("answered")
+    answer_ms = answered.get("answer_ms")
+    return Call(
+        id=journal.call_id,
+        sip_call_id=_text(opened, "sip_call_id", 255),
+        node=_text(opened, "node", 64),
+        caller_number=_text(opened, "caller", 64),
+        called_number=_text(opened, "called", 64),
+        peer=_text(opened, "peer", 64),
+        codec=_text(opened, "codec", 16),
+        started_at=start,
+        answered_at=answered_entry.at if answered_entry else None,
+        ended_at=last.at,
+        answer_ms=answer_ms if isinstance(answer_ms, int | float) else None,
+        duration_ms=max(0, round(duration_ms)),
+        end_reason=_text(ended, "reason", 32),
+        details={"entries": [_plain(entry) for entry in journal.entries if entry.kind not in _COLUMNS]},
+    )
+
+
+def _read_wav(path: Path) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int16]], int]:
+    with wave.open(str(path), "rb") as reader:
+        if reader.getsampwidth() != 2:
+            raise wave.Error(f"{8 * reader.getsampwidth()}-bit samples")
+        channels, rate = reader.getnchannels(), reader.getframerate()
+        data = np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2")
+    return data.reshape(-1, channels), rate
+
+
+def _data(journal: Journal, kind: str) -> dict[str, Any]:
+    entry = journal.first(kind)
+    return entry.data if entry else {}
+
+
+def _text(data: dict[str, Any], key: str, length: int) -> str:
+    return str(data.get(key, "")).replace("\0", "")[:length]  # PostgreSQL's text holds no NUL
+
+
+def _number(value: Any, default: float) -> float:
+    return value if isinstance(value, int | float) else default
+
+
+def _plain(entry: JournalEntry) -> dict[str, Any]:
+    return {"kind": entry.kind, "at": entry.at.isoformat(), **entry.data}

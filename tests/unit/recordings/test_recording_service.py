@@ -1,0 +1,185 @@
+import hashlib
+import json
+import wave
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+
+from hotline.db import Database
+from hotline.errors import InvalidInputError
+from ivr.journal import Journal, JournalWriter
+from recordings.models import Call, Recording
+from recordings.repository import find_call, find_recording
+from recordings.service import archive, ingest_recording, store_audio
+from recordings.store import RecordingStore
+
+START = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
+NOW = START + timedelta(minutes=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RecordingStore:
+    return RecordingStore(str(tmp_path / "store"))
+
+
+def write_journal(folder: Path, *, reason: str = "completed", call_id: str = "c1") -> Path:
+    writer = JournalWriter(folder / "spool" / f"{call_id}.jsonl")
+    writer.append(
+        "opened",
+        START,
+        call_id=call_id,
+        node="n1",
+        sip_call_id="x@y",
+        caller="13800138000",
+        called="12345",
+        peer="127.0.0.1:5060",
+        codec="PCMA",
+        sample_rate=8000,
+    )
+    writer.append("answered", START + timedelta(milliseconds=3), answer_ms=3.2)
+    writer.append("prompt", START, start_ms=0, end_ms=900, text="您好")
+    writer.append("demand", START, start_ms=1000, end_ms=1900)
+    writer.append("ended", START + timedelta(seconds=2), reason=reason, duration_ms=2000)
+    writer.append("closed", START + timedelta(seconds=2))
+    writer.close()
+    return writer.path
+
+
+def write_wav(journal_path: Path, *, seconds: float = 2.0, channels: int = 2, width: int = 2) -> Path:
+    path = journal_path.with_suffix(".wav")
+    with wave.open(str(path), "wb") as writer:
+        writer.setnchannels(channels)
+        writer.setsampwidth(width)
+        writer.setframerate(8000)
+        writer.writeframes(np.full(int(seconds * 8000) * channels * width, 7, dtype=np.uint8).tobytes())
+    return path
+
+
+def ingest(database: Database, journal: Journal, store: RecordingStore) -> Call:
+    audio = store_audio(journal, store=store)
+    with database.transaction() as session:
+        return ingest_recording(session, journal=journal, audio=audio, now=NOW)
+
+
+def test_call_and_recording_become_rows(database: Database, store: RecordingStore, tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    content = write_wav(path).read_bytes()
+    ingest(database, Journal.read(path), store)
+    with database.reading() as session:
+        call, recording = find_call(session, "c1"), find_recording(session, "c1")
+        assert call is not None
+        assert recording is not None
+        assert call.recording is recording
+    assert (call.caller_number, call.called_number, call.codec, call.node) == ("13800138000", "12345", "PCMA", "n1")
+    assert (call.started_at, call.ended_at, call.answer_ms) == (START, START + timedelta(seconds=2), 3.2)
+    assert (call.end_reason, call.duration_ms) == ("completed", 2000)
+    assert [entry["kind"] for entry in call.details["entries"]] == ["prompt", "demand"]
+    assert recording.path == "2026/01/05/c1.wav"
+    assert recording.sha256 == hashlib.sha256(content).hexdigest()
+    assert (recording.channels, recording.sample_rate, recording.duration_ms) == (2, 8000, 2000)
+    assert (recording.size_bytes, recording.repaired) == (len(content), False)
+    with store.open(recording.path) as opened:
+        assert opened.read() == content
+    with store.open("2026/01/05/c1.peaks.json") as opened:
+        assert json.load(opened) == {"rate": 100.0, "channels": [[7, 7] * 200] * 2}
+
+
+def test_ingesting_again_adds_nothing(database: Database, store: RecordingStore, tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    write_wav(path)
+    for _ in range(3):
+        ingest(database, Journal.read(path), store)
+    with database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Call)) == 1
+        assert session.scalar(select(func.count()).select_from(Recording)) == 1
+
+
+def test_missing_wav_still_gives_a_call(database: Database, store: RecordingStore, tmp_path: Path) -> None:
+    ingest(database, Journal.read(write_journal(tmp_path)), store)
+    with database.reading() as session:
+        assert find_call(session, "c1") is not None
+        assert find_recording(session, "c1") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"no wav at all, but some bytes" * 10])
+def test_unreadable_wav_gives_a_call_and_is_kept(
+    database: Database, store: RecordingStore, tmp_path: Path, content: bytes
+) -> None:
+    path = write_journal(tmp_path)
+    path.with_suffix(".wav").write_bytes(content)
+    ingest(database, Journal.read(path), store)
+    with database.reading() as session:
+        assert find_call(session, "c1") is not None
+        assert find_recording(session, "c1") is None
+    with store.open("2026/01/05/c1.wav.damaged") as opened:
+        assert opened.read() == content
+
+
+def test_eight_bit_wav_counts_as_unreadable(store: RecordingStore, tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    write_wav(path, width=1)
+    assert store_audio(Journal.read(path), store=store) is None
+
+
+def test_recording_without_a_sample_is_kept_as_it_is(store: RecordingStore, tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    write_wav(path, seconds=0)
+    audio = store_audio(Journal.read(path), store=store)
+    assert audio is not None
+    assert audio.duration_ms == 0
+
+
+def test_recording_of_a_crashed_media_process_is_marked_repaired(store: RecordingStore, tmp_path: Path) -> None:
+    path = write_journal(tmp_path, reason="media_crashed")
+    write_wav(path)
+    audio = store_audio(Journal.read(path), store=store)
+    assert audio is not None
+    assert audio.repaired
+
+
+def test_recording_found_on_a_later_run_is_added(database: Database, store: RecordingStore, tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    ingest(database, Journal.read(path), store)
+    write_wav(path)
+    ingest(database, Journal.read(path), store)
+    with database.reading() as session:
+        assert find_recording(session, "c1") is not None
+
+
+def test_journal_with_strange_values_still_gives_a_call(
+    database: Database, store: RecordingStore, tmp_path: Path
+) -> None:
+    writer = JournalWriter(tmp_path / "c1.jsonl")
+    writer.append("opened", START, caller="1" * 500, sip_call_id="a\0b", node=None)
+    writer.append("answered", START, answer_ms="soon")
+    writer.append("ended", START + timedelta(seconds=3), duration_ms="long")
+    writer.append("closed", START)
+    writer.close()
+    ingest(database, Journal.read(writer.path), store)
+    with database.reading() as session:
+        call = find_call(session, "c1")
+    assert call is not None
+    assert (len(call.caller_number), call.sip_call_id, call.answer_ms, call.duration_ms) == (64, "ab", None, 3000)
+
+
+def test_journal_without_a_readable_line_is_refused(store: RecordingStore, tmp_path: Path) -> None:
+    path = tmp_path / "c1.jsonl"
+    path.write_text("{torn")
+    write_wav(path)
+    with pytest.raises(InvalidInputError, match="no readable line"):
+        store_audio(Journal.read(path), store=store)
+
+
+def test_archiving_moves_the_journal_beside_the_recording(store: RecordingStore, tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    write_wav(path)
+    content = path.read_bytes()
+    journal = Journal.read(path)
+    store_audio(journal, store=store)
+    archive(journal, store=store)
+    assert list(path.parent.iterdir()) == []
+    with store.open("2026/01/05/c1.jsonl") as opened:
+        assert opened.read() == content
