@@ -245,17 +245,18 @@ class BackgroundPublisher:
 
     def publish(self, event: Event) -> None:
         """Returns at once."""
-        self._put(lambda: self._bus.publish(event))
+        self.submit(lambda: self._bus.publish(event))
 
     def put_state(self, kind: str, key: str, data: dict[str, Any], *, ttl_s: int) -> None:
         """Returns at once."""
-        self._put(lambda: self._bus.put_state(kind, key, data, ttl_s=ttl_s))
+        self.submit(lambda: self._bus.put_state(kind, key, data, ttl_s=ttl_s))
 
     def drop_state(self, kind: str, key: str) -> None:
         """Returns at once."""
-        self._put(lambda: self._bus.drop_state(kind, key))
+        self.submit(lambda: self._bus.drop_state(kind, key))
 
-    def _put(self, send: Callable[[], None]) -> None:
+    def submit(self, send: Callable[[], None]) -> None:
+        """Runs `send` on the publisher's thread, again and again while it raises `UnavailableError`; returns at once."""
         while True:
             try:
                 self._queue.put_nowait(send)

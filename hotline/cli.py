@@ -1,0 +1,194 @@
+"""The command line: `hotline COMMAND`."""
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+
+from console import service as accounts
+from hotline import __version__
+from hotline.clock import SystemClock
+from hotline.demo import run_demo
+from hotline.doctor import Finding, examine, examine_process
+from hotline.errors import HotlineError
+from hotline.logs import configure_logging
+from hotline.settings import Settings, load_settings
+from hotline.supervisor import Supervisor
+from hotline.wiring import RUNNERS, open_database
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A public hotline.")
+user_app = typer.Typer(no_args_is_help=True, help="Accounts of the console.")
+app.add_typer(user_app, name="user")
+out = Console()
+err = Console(stderr=True)
+
+
+@app.command()
+def serve() -> None:
+    """Start all processes of this machine and keep them running."""
+    settings = load_settings()
+    configure_logging(settings.log_level, "serve")
+    supervisor = Supervisor(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: supervisor.request_stop())
+    try:
+        supervisor.start(lambda name: err.print(f"  [green]✓[/] {name}"))
+        err.print(f"电话 sip:{settings.sip.address}:{settings.sip.port}  控制台 {console_address(settings)}  (Ctrl-C 停止)")
+        supervisor.watch()
+    finally:
+        supervisor.stop()
+
+
+@app.command()
+def run(process: Annotated[str, typer.Argument(help=" | ".join(RUNNERS))]) -> None:
+    """Run one process in the foreground, for a cluster or a container."""
+    if process not in RUNNERS:
+        raise typer.BadParameter(f"no process named {process}; there are {', '.join(RUNNERS)}")
+    settings = load_settings()
+    configure_logging(settings.log_level, process)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    RUNNERS[process](settings, stop)
+
+
+@app.command()
+def demo(
+    caller: Annotated[str, typer.Option(help="a name of demo/callers, or a WAV file")] = "heating_zhang",
+    keep: Annotated[bool, typer.Option("--keep", help="leave everything running until Ctrl-C")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Place a real call over loopback and show its ticket."""
+    configure_logging("warning", "demo")
+    raise typer.Exit(run_demo(caller=caller, keep=keep, as_json=as_json))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema."""
+    from hotline.db import Database
+
+    settings = load_settings()
+    database = Database(settings.effective_database_url())
+    database.migrate()
+    database.close()
+    out.print("数据库已是最新")
+
+
+@app.command()
+def doctor(
+    process: Annotated[str, typer.Option(help="ask only whether this process works, for health checks")] = "",
+) -> None:
+    """Check ports, disk, model, certificate, clock, broker, database and prompts, and say how to mend what is wrong."""
+    settings = load_settings()
+    findings = [examine_process(process, settings)] if process else examine(settings)
+    _print_findings(findings)
+    raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+
+
+@app.command()
+def config() -> None:
+    """Print the effective settings, secrets masked."""
+    out.print_json(json.dumps(load_settings().masked(), ensure_ascii=False))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    out.print(__version__)
+
+
+@user_app.command("add")
+def user_add(
+    username: str,
+    name: Annotated[str, typer.Option(help="shown in the console")] = "",
+    role: Annotated[str, typer.Option(help="admin | reviewer | viewer")] = "reviewer",
+    password_file: Annotated[Path | None, typer.Option(help="read the password from a file; else it is asked")] = None,
+) -> None:
+    """Add an account."""
+    database = open_database(load_settings())
+    with database.transaction() as session:
+        accounts.create_user(
+            session,
+            username=username,
+            display_name=name or username,
+            role=role,
+            password=_password(password_file),
+            now=SystemClock().now(),
+        )
+    out.print(f"已添加账号 {username}")
+
+
+@user_app.command("passwd")
+def user_passwd(username: str, password_file: Path | None = None) -> None:
+    """Set an account's password; its sign-ins end."""
+    database = open_database(load_settings())
+    with database.transaction() as session:
+        accounts.set_password(session, username=username, password=_password(password_file))
+    out.print(f"已更改 {username} 的密码")
+
+
+@user_app.command("disable")
+def user_disable(username: str) -> None:
+    """Disable an account; its sign-ins end."""
+    database = open_database(load_settings())
+    with database.transaction() as session:
+        accounts.disable_user(session, username=username)
+    out.print(f"已停用 {username}")
+
+
+@user_app.command("list")
+def user_list() -> None:
+    """List the accounts."""
+    database = open_database(load_settings())
+    table = Table("账号", "姓名", "角色", "状态")
+    with database.transaction() as session:
+        for user in accounts.list_users(session):
+            table.add_row(user.username, user.display_name, user.role, "停用" if user.disabled else "正常")
+    out.print(table)
+
+
+def console_address(settings: Settings) -> str:
+    """Where a browser on this machine finds the console."""
+    host = "127.0.0.1" if settings.console.address == "0.0.0.0" else settings.console.address  # noqa: S104
+    return f"https://{host}:{settings.console.port}"
+
+
+def _password(path: Path | None) -> str:
+    if path is not None:
+        return path.read_text(encoding="utf-8").strip()
+    answer: Any = typer.prompt("密码", hide_input=True, confirmation_prompt=True)
+    return str(answer)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+    for finding in findings:
+        out.print(f"{marks[finding.level]} {finding.subject}: {finding.message}")
+        if finding.hint:
+            out.print(f"    → {finding.hint}", style="dim")
+
+
+def main() -> None:
+    """Entry point: an expected error is one clear line, never a traceback."""
+    try:
+        app()
+    except HotlineError as error:
+        err.print(f"[red]错误[/] {type(error).__name__}: {error.message}", markup=True, highlight=False)
+        if error.hint:
+            err.print(f"  → {error.hint}", highlight=False)
+        sys.exit(1)
+    except SQLAlchemyError as error:
+        err.print(f"[red]错误[/] 数据库: {type(error).__name__}", highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,432 @@
+"""A call in progress: signalling, media, menu, journal and captions joined. Everything here runs on the SIP thread.
+
+`Exchange` answers invitations; each becomes a `Call`. The engine's and the recognizer's threads cross over with `post`.
+Nothing here waits: a broker, a recognizer or a worker that is away costs the caller nothing but the spoken number.
+"""
+
+import logging
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hotline.bus import BackgroundPublisher, Event
+from hotline.clock import Clock
+from hotline.errors import InvalidInputError, UnavailableError
+from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, JournalWriter
+from ivr.media.engine import MediaEngine
+from ivr.media.types import AudioTap, MediaCall, RecordingSink
+from ivr.menu import (
+    Answered,
+    DemandRecorded,
+    Digit,
+    Hangup,
+    MenuEvent,
+    MenuMachine,
+    MenuState,
+    NumberAssigned,
+    Play,
+    PlaybackEnded,
+    RequestNumber,
+    SpeechEnded,
+    SpeechStarted,
+    StopPlaying,
+    TimePassed,
+)
+from ivr.prompts import PromptLibrary
+from ivr.sdp import Offer, write_answer
+from ivr.sip import CallHandler, Dialog, Invitation, Timer
+
+log = logging.getLogger(__name__)
+
+STATE_TTL_S = 60
+STATE_REFRESH_S = 20.0
+KEPT_CAPTIONS = 200
+FINALISE_TIMEOUT_S = 15.0
+OUR_SIDE = "hotline"
+CALLER = "caller"
+
+
+@dataclass(frozen=True)
+class CaptionPartial:
+    """What the speaker seems to be saying; may still change."""
+
+    text: str
+    start_ms: int
+
+
+@dataclass(frozen=True)
+class CaptionFinal:
+    """A finished utterance; `words`: (text, start_ms, end_ms, confidence)."""
+
+    text: str
+    words: tuple[tuple[str, int, int, float], ...]
+
+
+@dataclass(frozen=True)
+class CaptionsEnded:
+    """Nothing follows; `complete` tells whether every word of the call was heard."""
+
+    complete: bool
+
+
+CaptionEvent = CaptionPartial | CaptionFinal | CaptionsEnded
+
+
+class CaptionTap(AudioTap, Protocol):
+    """An `AudioTap` that turns what it is fed into caption events."""
+
+    def finish(self) -> None:
+        """No more audio; `CaptionsEnded` follows."""
+        ...
+
+
+class SipLoop(Protocol):
+    """What a call needs of the SIP thread."""
+
+    def post(self, function: Callable[[], None]) -> None: ...
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> Timer: ...
+
+
+@dataclass(frozen=True)
+class CallServices:
+    """What calls share. `open_sink` reports when the file is complete; `open_captions` may report from any thread."""
+
+    node: str
+    spool: Path
+    clock: Clock
+    engine: MediaEngine
+    prompts: PromptLibrary
+    machine: MenuMachine
+    publisher: BackgroundPublisher
+    enqueue: Callable[[str, dict[str, Any]], None]
+    open_sink: Callable[[Path, Callable[[], None]], RecordingSink]
+    open_captions: Callable[[str, Callable[[CaptionEvent], None]], CaptionTap]
+    max_call_s: float
+
+
+class Exchange:
+    """Answers invitations and knows the calls in progress."""
+
+    def __init__(self, services: CallServices, loop: SipLoop) -> None:
+        self._services = services
+        self._loop = loop
+        self._calls: dict[str, Call] = {}
+        services.spool.mkdir(parents=True, exist_ok=True)
+
+    def answer(self, invitation: Invitation, dialog: Dialog) -> tuple[CallHandler, str]:
+        """Takes the call at once; raises `UnavailableError` where no media or spool is to be had."""
+        call_id = uuid.uuid4().hex
+        call = Call(call_id, self._services, self._loop, invitation, dialog, lambda: self._calls.pop(call_id, None))
+        self._calls[call_id] = call
+        self._loop.post(call.start)
+        return call, call.sdp_answer(invitation.offer)
+
+    def number_assigned(self, event: Event) -> None:
+        """A `number.assigned` event; on the SIP thread."""
+        call = self._calls.get(str(event.data.get("call_id")))
+        if call is not None:
+            call.number_assigned(NumberAssigned(str(event.data["number"]), str(event.data["lookup_code"])))
+
+    def end_all(self, reason: str) -> None:
+        """Hangs up every call; on the SIP thread."""
+        for call in list(self._calls.values()):
+            call.end(reason)
+
+    @property
+    def unfinished(self) -> int:
+        """Calls whose journal is not yet closed."""
+        return len(self._calls)
+
+
+class Call:
+    """One call; a `CallHandler` to signalling and a `MediaListener` to the engine."""
+
+    def __init__(
+        self,
+        call_id: str,
+        services: CallServices,
+        loop: SipLoop,
+        invitation: Invitation,
+        dialog: Dialog,
+        on_closed: Callable[[], Any],
+    ) -> None:
+        started = services.clock.monotonic()
+        self.call_id = call_id
+        self._services = services
+        self._loop = loop
+        self._invitation = invitation
+        self._dialog = dialog
+        self._on_closed = on_closed
+        self._sdp_session = secrets.randbelow(2**31)
+        self._sdp_version = 0
+        self._menu = MenuState()
+        self._menu_timer: Timer | None = None
+        self._token = 0
+        self._playing: tuple[int, str] | None = None  # start offset and text of what our side says
+        self._held = False
+        self._ended = False
+        self._closed = False
+        self._sink_closed = False
+        self._captions_complete: bool | None = None
+        self._answered_at = services.clock.now()
+        self._captions: list[dict[str, Any]] = []
+        self._timers: list[Timer] = []
+        path = services.spool / f"{call_id}{JOURNAL_SUFFIX}"
+        try:
+            self._journal = JournalWriter(path)
+            sink = services.open_sink(path.with_suffix(AUDIO_SUFFIX), lambda: loop.post(self._on_sink_closed))
+        except OSError as error:
+            raise UnavailableError(f"spool {services.spool}: {error.strerror}") from error
+        self._tap = services.open_captions(call_id, lambda event: loop.post(lambda: self._on_caption(event)))
+        try:
+            self._media: MediaCall = services.engine.open(
+                listener=self, remote=invitation.offer.remote, sink=sink, tap=self._tap
+            )
+        except UnavailableError:
+            sink.close()
+            self._tap.finish()
+            self._journal.close()
+            path.unlink()
+            raise
+        self._note(
+            "opened",
+            call_id=call_id,
+            node=services.node,
+            sip_call_id=invitation.sip_call_id,
+            caller=invitation.caller,
+            called=invitation.called,
+            peer=invitation.peer,
+            codec=invitation.offer.remote.codec.name,
+            sample_rate=8000,
+        )
+        self._note("answered", answer_ms=round((services.clock.monotonic() - started) * 1000, 3))
+
+    def start(self) -> None:
+        """The 200 OK is out: the flow begins."""
+        if self._ended:
+            return
+        self._publish("call.answered", **self._identity())
+        self._refresh_state()
+        self._timers.append(self._loop.call_later(self._services.max_call_s, lambda: self.end("time_limit")))
+        self._step(Answered())
+
+    def sdp_answer(self, offer: Offer) -> str:
+        """Our answer to `offer`; each has a higher version (RFC 3264 section 8)."""
+        self._sdp_version += 1
+        return write_answer(
+            offer,
+            host=self._invitation.local_host,
+            port=self._media.local_port,
+            session_id=self._sdp_session,
+            version=self._sdp_version,
+        )
+
+    # --- signalling ---
+
+    def on_update(self, offer: Offer) -> str:
+        if offer.remote.codec is not self._invitation.offer.remote.codec:
+            raise InvalidInputError("a call keeps its codec")
+        self._media.update(offer.remote)
+        held = not offer.remote.send
+        if held != self._held:
+            self._held = held
+            self._note("held" if held else "resumed", offset_ms=self._media.offset_ms())
+        return self.sdp_answer(offer)
+
+    def on_ended(self) -> None:
+        self._finish("caller_hangup")
+
+    def end(self, reason: str) -> None:
+        """Our side ends the call."""
+        if not self._ended:
+            self._dialog.hang_up()
+            self._finish(reason)
+
+    # --- the engine; on its thread ---
+
+    def on_digit(self, digit: str, offset_ms: int) -> None:
+        self._loop.post(lambda: self._digit(digit, offset_ms))
+
+    def on_playback_ended(self, token: int, completed: bool, offset_ms: int) -> None:
+        self._loop.post(lambda: self._playback_ended(token, offset_ms))
+
+    def on_speech_started(self, offset_ms: int) -> None:
+        self._loop.post(lambda: self._step(SpeechStarted(offset_ms)))
+
+    def on_speech_ended(self, offset_ms: int) -> None:
+        self._loop.post(lambda: self._step(SpeechEnded(offset_ms)))
+
+    def on_media_timeout(self) -> None:
+        self._loop.post(lambda: self.end("media_timeout"))
+
+    # --- the flow ---
+
+    def number_assigned(self, number: NumberAssigned) -> None:
+        """The worker answered our request."""
+        if not self._ended:
+            self._note("number", number=number.number, lookup_code=number.lookup_code)
+            self._step(number)
+
+    def _digit(self, digit: str, offset_ms: int) -> None:
+        if not self._ended:
+            self._note("digit", offset_ms=offset_ms, digit=digit)
+            self._step(Digit(digit, offset_ms))
+
+    def _playback_ended(self, token: int, offset_ms: int) -> None:
+        if token != self._token:
+            return
+        self._said(offset_ms)
+        self._step(PlaybackEnded())
+
+    def _step(self, event: MenuEvent) -> None:
+        if self._ended:
+            return
+        now = self._services.clock.monotonic()
+        self._menu, commands = self._services.machine.step(self._menu, event, now)
+        for command in commands:
+            match command:
+                case Play(items):
+                    self._play(items)
+                case StopPlaying():
+                    self._token += 1  # the end of what is stopped means nothing any more
+                    self._media.stop_playing()
+                    self._said(self._media.offset_ms())
+                case DemandRecorded(start_ms, end_ms):
+                    self._note("demand", start_ms=start_ms, end_ms=end_ms)
+                case RequestNumber():
+                    self._services.enqueue("assign_number", {"call_id": self.call_id})
+                case Hangup():
+                    self.end("completed")
+                    return
+        self._arm_menu_timer(now)
+
+    def _arm_menu_timer(self, now: float) -> None:
+        if self._menu_timer is not None:
+            self._menu_timer.cancel()
+            self._menu_timer = None
+        deadline = self._menu.deadline
+        if deadline is not None and not self._ended:
+            self._menu_timer = self._loop.call_later(
+                deadline - now, lambda: self._step(TimePassed(self._media.offset_ms()))
+            )
+
+    def _play(self, items: tuple[str, ...]) -> None:
+        prompts = self._services.prompts
+        names = [name for item in items for name in _names(prompts, item)]
+        text = "".join(item.removeprefix("say:") if item.startswith("say:") else prompts.text(item) for item in items)
+        self._token += 1
+        self._playing = (self._media.offset_ms(), text)
+        self._media.play(np.concatenate([prompts.samples(name) for name in names]), token=self._token)
+
+    def _said(self, end_ms: int) -> None:
+        """What our side said is over: into the journal and onto the pages."""
+        if self._playing is None:
+            return
+        (start_ms, text), self._playing = self._playing, None
+        self._note("prompt", start_ms=start_ms, end_ms=end_ms, text=text)
+        self._caption(OUR_SIDE, text, start_ms, end_ms)
+
+    # --- captions ---
+
+    def _on_caption(self, event: CaptionEvent) -> None:
+        match event:
+            case CaptionPartial(text, start_ms):
+                self._publish("caption.partial", call_id=self.call_id, speaker=CALLER, text=text, start_ms=start_ms)
+            case CaptionFinal(text, words):
+                start_ms, end_ms = words[0][1], words[-1][2]
+                self._note("segment", speaker=CALLER, start_ms=start_ms, end_ms=end_ms, words=[list(w) for w in words])
+                self._caption(CALLER, text, start_ms, end_ms)
+            case CaptionsEnded(complete):
+                self._captions_complete = complete
+                self._close_when_complete()
+
+    def _caption(self, speaker: str, text: str, start_ms: int, end_ms: int) -> None:
+        caption = {"speaker": speaker, "text": text, "start_ms": start_ms, "end_ms": end_ms}
+        self._captions = [*self._captions[-KEPT_CAPTIONS + 1 :], caption]
+        self._publish("caption.final", call_id=self.call_id, **caption)
+        if not self._ended:
+            self._put_state()
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "call_id": self.call_id,
+            "caller": self._invitation.caller,
+            "called": self._invitation.called,
+            "node": self._services.node,
+            "answered_at": self._answered_at.isoformat(),
+        }
+
+    def _put_state(self) -> None:
+        state = {**self._identity(), "captions": self._captions}
+        self._services.publisher.put_state("call", self.call_id, state, ttl_s=STATE_TTL_S)
+
+    def _refresh_state(self) -> None:
+        if not self._ended:
+            self._put_state()
+            self._timers.append(self._loop.call_later(STATE_REFRESH_S, self._refresh_state))
+
+    def _publish(self, name: str, **data: Any) -> None:
+        self._services.publisher.publish(Event(name=name, at=self._now(), data=data))
+
+    # --- the end ---
+
+    def _finish(self, reason: str) -> None:
+        if self._ended:
+            return
+        duration_ms = self._media.offset_ms()
+        self._said(duration_ms)
+        self._ended = True
+        for timer in self._timers:
+            timer.cancel()
+        if self._menu_timer is not None:
+            self._menu_timer.cancel()
+        if self._menu.demand_start_ms is not None:  # hung up while telling the demand
+            self._note("demand", start_ms=self._menu.demand_start_ms, end_ms=duration_ms)
+        self._note("ended", reason=reason, duration_ms=duration_ms)
+        self._menu = replace(self._menu, over=True)
+        self._media.close()
+        self._tap.finish()
+        self._publish("call.ended", call_id=self.call_id, reason=reason, duration_ms=duration_ms)
+        self._services.publisher.drop_state("call", self.call_id)
+        self._timers = [self._loop.call_later(FINALISE_TIMEOUT_S, self._close)]
+
+    def _on_sink_closed(self) -> None:
+        self._sink_closed = True
+        self._close_when_complete()
+
+    def _close_when_complete(self) -> None:
+        if self._ended and self._sink_closed and self._captions_complete is not None:
+            self._close()
+
+    def _close(self) -> None:
+        """The last line of the journal; from here on the call is the worker's."""
+        if self._closed:
+            return
+        self._closed = True
+        for timer in self._timers:
+            timer.cancel()
+        self._note("captions", complete=bool(self._captions_complete))
+        self._note("closed")
+        self._journal.close()
+        self._services.enqueue("ingest_call", {"journal_path": f"{self._services.node}/{self._journal.path.name}"})
+        self._on_closed()
+
+    def _note(self, kind: str, **data: Any) -> None:
+        try:
+            self._journal.append(kind, self._now(), **data)
+        except (OSError, ValueError) as error:  # a full disk or a closed journal must not end the call
+            log.error("call %s: journal line %s lost: %s", self.call_id, kind, error)
+
+    def _now(self) -> datetime:
+        return self._services.clock.now()
+
+
+def _names(prompts: PromptLibrary, item: str) -> list[str]:
+    return prompts.spell(item.removeprefix("say:")) if item.startswith("say:") else [item]
