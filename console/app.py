@@ -1,0 +1,63 @@
+"""The console's ASGI application."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.staticfiles import StaticFiles
+
+from asr.engines.vosk import read_model_info
+from console import errors
+from console.context import ConsoleContext
+from console.headers import SecurityHeaders
+from console.pages import access, audit, health, live, recordings, tickets
+from console.rendering import STATIC, make_environment
+from console.stream import EventHub
+from hotline.errors import ConfigurationError
+from hotline.settings import Settings
+
+log = logging.getLogger(__name__)
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_app(context: ConsoleContext) -> FastAPI:
+    """The application; its lifespan reads the bus. `app.state.events` is the hub whose streams a stop must end."""
+    hub = EventHub(context.bus, max_streams=context.settings.console.max_event_streams)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        hub.start()
+        try:
+            yield
+        finally:
+            await hub.close()
+
+    app = FastAPI(
+        title="hotline console",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        max_body_size=MAX_BODY_BYTES,
+        middleware=[Middleware(SecurityHeaders)],
+    )
+    app.state.context = context
+    app.state.events = hub
+    app.state.templates = make_environment(context.settings.zone)
+    app.state.demo_model = uses_demo_model(context.settings)
+    errors.install(app)
+    for page in (health, access, tickets, live, recordings, audit):
+        app.include_router(page.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
+
+
+def uses_demo_model(settings: Settings) -> bool:
+    """Whether recognition runs on a model that does not understand real people; a broken model is doctor's to tell."""
+    try:
+        return read_model_info(settings.asr.model_path).demo
+    except ConfigurationError as error:
+        log.warning("%s", error)
+        return False

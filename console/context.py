@@ -1,0 +1,33 @@
+"""What the console's endpoints work with."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from hotline.bus import Bus
+from hotline.clock import Clock
+from hotline.db import Database
+from hotline.settings import Settings
+from recordings.store import RecordingStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsoleContext:
+    """Shared by all requests; built once by the process."""
+
+    settings: Settings
+    database: Database
+    bus: Bus
+    store: RecordingStore
+    clock: Clock
+
+
+def context_of(request: Request) -> ConsoleContext:
+    """The context of the application that serves `request`."""
+    context: ConsoleContext = request.app.state.context
+    return context
+
+
+def client_address(request: Request) -> str:
+    """The far end's address for the log."""
+    return request.client.host[:64] if request.client else ""

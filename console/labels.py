@@ -1,0 +1,88 @@
+"""What people see for the codes in the rows. A code without a label is shown as it is."""
+
+from collections.abc import Mapping
+
+STATES = {
+    "accepting": "受理中",
+    "to_dispatch": "待派单",
+    "to_sign": "待签收",
+    "return_review": "退单待审",
+    "handling": "办理中",
+    "deliberating": "会商中",
+    "extension_review": "延期待审",
+    "suspended": "挂账",
+    "to_review": "待审核",
+    "to_call_back": "待回访",
+    "redo": "重办",
+    "supervised": "督办",
+    "closed": "已办结",
+    "archived": "已归档",
+    "answered_directly": "直接答复",
+    "transferred": "已转接",
+    "merged": "并单",
+    "refused": "不予受理",
+}
+STATE_TONES = {
+    **dict.fromkeys(("accepting", "to_dispatch", "to_sign", "redo"), "attention"),
+    **dict.fromkeys(("handling", "deliberating", "to_review", "to_call_back"), "active"),
+    **dict.fromkeys(("return_review", "extension_review", "suspended", "supervised"), "warning"),
+    **dict.fromkeys(("closed", "answered_directly"), "done"),
+}
+TYPES = {
+    "enquiry": "咨询",
+    "help": "求助",
+    "complaint": "投诉",
+    "report": "举报",
+    "suggestion": "建议",
+    "praise": "表扬",
+}
+CHANNELS = {"phone": "电话", "web": "网络", "leader": "领导接听"}
+TIERS = {"T1": "T1 紧急", "T2": "T2 民生急需", "T3": "T3 一般", "T4": "T4 复杂"}
+OVERLAYS = {"coal_to_electric": "煤改电维修时限"}
+FLAGS = {
+    "confidential": "保密",
+    "unreasonable": "不合理诉求",
+    "excluded": "不计入考核",
+    "under_appeal": "申诉中",
+    "overdue": "超期",
+    "emergency": "紧急",
+    "anonymous": "匿名",
+}
+SPEAKERS = {"caller": "来电人", "hotline": "热线", "seat": "座席"}
+ROLES = {"admin": "管理员", "reviewer": "审核员", "viewer": "查看员"}
+AUDIT_ACTIONS = {
+    "sign_in": "登录",
+    "sign_in_failed": "登录失败",
+    "sign_out": "退出",
+    "unmask": "查看完整号码",
+    "hear": "收听录音",
+    "download": "下载录音",
+}
+FIELDS = {
+    "category": "类别",
+    "tier": "时限等级",
+    "type": "诉求类型",
+    "title": "标题",
+    "caller_name": "来电人",
+    "phone": "联系电话",
+    "place": "属地",
+    "address": "地址",
+    "overlay": "专项时限",
+    "emergency": "紧急",
+}
+SOURCES = {"transcript": "通话转写", "caller_id": "来电号码", "rule": "规则", "default": "默认值"}
+EVENT_KINDS = {"created": "创建工单", "extracted": "自动提取要素", "state_changed": "状态变更", "edited": "修改"}
+ACTORS = {"system": "系统"}
+END_REASONS = {
+    "caller_hangup": "来电人挂机",
+    "completed": "受理完成",
+    "media_timeout": "线路中断",
+    "time_limit": "达到最长时限",
+    "shutdown": "系统停止",
+    "media_crashed": "媒体进程中断",
+}
+
+
+def label(names: Mapping[str, str], code: str) -> str:
+    """The label of `code`."""
+    return names.get(code, code)

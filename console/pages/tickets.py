@@ -1,0 +1,153 @@
+"""The ticket list and the ticket page."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from console import auth, repository, service, views
+from console.context import client_address, context_of
+from console.masking import mask_numbers
+from console.permissions import Permission
+from console.rendering import render
+from console.repository import Cursor, TicketFilter
+from hotline.errors import InvalidInputError, NotFoundError
+from tickets.models import Ticket
+
+router = APIRouter()
+PAGE_SIZE = 50
+MIN_REASON, MAX_REASON = 2, 200
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def format_cursor(ticket: Ticket) -> str:
+    """The place of `ticket` in the list, as a query value."""
+    return f"{(ticket.created_at - _EPOCH) // _MICROSECOND}-{ticket.id}"
+
+
+def parse_cursor(text: str) -> Cursor | None:
+    """The inverse of `format_cursor`; empty is the beginning. Raises `InvalidInputError`."""
+    if not text:
+        return None
+    try:
+        microseconds, _, ticket_id = text.partition("-")
+        return Cursor(_EPOCH + int(microseconds) * _MICROSECOND, int(ticket_id))
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError("翻页位置无效", hint="请从第一页重新浏览") from error
+
+
+@router.get("/")
+def home() -> Response:
+    """The tickets are the first page."""
+    return RedirectResponse("/tickets", status_code=303)
+
+
+@router.get("/tickets")
+def list_tickets(
+    request: Request,
+    principal: auth.Reader,
+    state: Annotated[str, Query(max_length=32)] = "",
+    category: Annotated[str, Query(max_length=64)] = "",
+    q: Annotated[str, Query(max_length=100)] = "",
+    after: Annotated[str, Query(max_length=64)] = "",
+) -> HTMLResponse:
+    """Newest first, filtered, a page at a time."""
+    text = q.strip()
+    wanted = TicketFilter(
+        state=state, category=category, text=text, phone=text if principal.may(Permission.UNMASK) else ""
+    )
+    with context_of(request).database.transaction() as session:
+        found = repository.ticket_page(session, wanted, after=parse_cursor(after), limit=PAGE_SIZE + 1)
+        categories = repository.categories_in_use(session)
+        rows, more = [views.ticket_row(ticket) for ticket in found[:PAGE_SIZE]], len(found) > PAGE_SIZE
+        next_cursor = format_cursor(found[PAGE_SIZE - 1]) if more else ""
+    criteria = {name: value for name, value in (("state", state), ("category", category), ("q", text)) if value}
+    values = {
+        "rows": rows,
+        "category_groups": group_categories(categories),
+        "state": state,
+        "category": category,
+        "q": text,
+        "filtered": bool(criteria),
+        "first_url": "/tickets" + (f"?{urlencode(criteria)}" if criteria else ""),
+        "next_url": f"/tickets?{urlencode({**criteria, 'after': next_cursor})}" if next_cursor else "",
+        "on_first_page": not after,
+    }
+    return render(request, "tickets.html", values)
+
+
+def group_categories(categories: Sequence[str]) -> dict[str, list[str]]:
+    """First level -> the categories below it."""
+    groups: dict[str, list[str]] = {}
+    for category in categories:
+        below = groups.setdefault(category.partition("/")[0], [])
+        if "/" in category:
+            below.append(category)
+    return groups
+
+
+@router.get("/tickets/{number}")
+def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLResponse:
+    """A ticket with its evidence, history and transcript."""
+    context, now = context_of(request), context_of(request).clock.now()
+    minutes = context.settings.console.unmask_minutes
+    with context.database.transaction() as session:
+        ticket = _ticket(repository.ticket_with_history(session, number))
+        full = principal.may(Permission.UNMASK) and service.unmasked(
+            session, username=principal.username, number=number, now=now, minutes=minutes
+        )
+        call = repository.call_with_recording(session, ticket.call_id) if ticket.call_id else None
+        transcript = repository.latest_transcript(session, ticket.call_id) if ticket.call_id else None
+        values = {
+            "ticket": views.ticket_row(ticket),
+            "type": ticket.type,
+            "channel": ticket.channel,
+            "content": ticket.content if full else mask_numbers(ticket.content),
+            "facts": views.facts(ticket, masked=not full),
+            "steps": views.history(ticket.events),
+            "call": call,
+            "recording": call.recording if call else None,
+            "transcript": transcript,
+            "utterances": views.utterances(transcript, masked=not full),
+            "unmasked": full,
+            "unmask_minutes": round(minutes),
+        }
+        if transcript is not None and transcript.demo_model:
+            values["demo_model"] = True
+    return render(request, "ticket.html", values)
+
+
+@router.post("/tickets/{number}/unmask", dependencies=[Depends(auth.check_csrf)])
+def unmask(
+    request: Request,
+    principal: Annotated[auth.Principal, Depends(auth.require(Permission.UNMASK))],
+    number: str,
+    reason: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Logs a reason and shows the full numbers of this ticket to this person for a while."""
+    reason = reason.strip()
+    if not MIN_REASON <= len(reason) <= MAX_REASON:
+        raise InvalidInputError(f"查看完整号码须填写原因（{MIN_REASON} 至 {MAX_REASON} 字）")
+    context = context_of(request)
+    with context.database.transaction() as session:
+        _ticket(repository.ticket_with_history(session, number))
+        service.audit(
+            session,
+            at=context.clock.now(),
+            username=principal.username,
+            action="unmask",
+            subject=number,
+            address=client_address(request),
+            reason=reason,
+        )
+    return RedirectResponse(f"/tickets/{number}", status_code=303)
+
+
+def _ticket(found: Ticket | None) -> Ticket:
+    if found is None:
+        raise NotFoundError("没有这个工单", hint="请核对工单编号")
+    return found

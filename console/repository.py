@@ -1,0 +1,168 @@
+"""Queries of the console: accounts, sign-ins, the audit log, and what the ticket pages read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Exists, and_, delete, exists, insert, literal, or_, select, update
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from asr.models import Transcript
+from console.models import AuditEntry, LoginSession, User
+from recordings.models import Call, Recording
+from tickets.models import Ticket
+
+
+def user_named(session: Session, username: str) -> User | None:
+    """The account, or None."""
+    return session.scalar(select(User).where(User.username == username))
+
+
+def users(session: Session) -> Sequence[User]:
+    """All accounts by name."""
+    return session.scalars(select(User).order_by(User.username)).all()
+
+
+def charge_failed_login(session: Session, username: str) -> None:
+    """Counts a failure before anything is read: concurrent guesses queue here, none goes uncounted."""
+    session.execute(update(User).where(User.username == username).values(failed_logins=User.failed_logins + 1))
+
+
+def login_session(session: Session, token_hash: str, *, now: datetime) -> LoginSession | None:
+    """A sign-in that is still good, with its account."""
+    return session.scalar(
+        select(LoginSession)
+        .join(LoginSession.user)
+        .options(joinedload(LoginSession.user))
+        .where(LoginSession.token_hash == token_hash, LoginSession.expires_at > now, ~User.disabled)
+    )
+
+
+def end_login_session(session: Session, token_hash: str) -> None:
+    """Forgets one sign-in."""
+    session.execute(delete(LoginSession).where(LoginSession.token_hash == token_hash))
+
+
+def end_login_sessions_of(session: Session, user: User) -> None:
+    """Forgets all sign-ins of an account."""
+    session.execute(delete(LoginSession).where(LoginSession.user_id == user.id))
+
+
+def purge_login_sessions(session: Session, *, now: datetime) -> None:
+    """Forgets the expired sign-ins."""
+    session.execute(delete(LoginSession).where(LoginSession.expires_at <= now))
+
+
+def add_audit_once(session: Session, entry: AuditEntry, *, since: datetime) -> None:
+    """Adds `entry` unless the same person did the same to the same subject since then; one statement, so no race."""
+    same = _audit_of(entry.username, entry.action, entry.subject, since)
+    values = {
+        AuditEntry.at: entry.at,
+        AuditEntry.username: entry.username,
+        AuditEntry.action: entry.action,
+        AuditEntry.subject: entry.subject,
+        AuditEntry.address: entry.address,
+        AuditEntry.reason: entry.reason,
+    }
+    row = select(*(literal(value, column.type) for column, value in values.items())).where(~same)
+    session.execute(insert(AuditEntry).from_select(list(values), row))
+
+
+def audited_since(session: Session, *, username: str, action: str, subject: str, since: datetime) -> bool:
+    """Whether this person did so since then."""
+    return bool(session.scalar(select(_audit_of(username, action, subject, since))))
+
+
+def _audit_of(username: str, action: str, subject: str, since: datetime) -> Exists:
+    return exists().where(
+        AuditEntry.username == username,
+        AuditEntry.action == action,
+        AuditEntry.subject == subject,
+        AuditEntry.at >= since,
+    )
+
+
+def audit_page(session: Session, *, before: int | None, limit: int) -> Sequence[AuditEntry]:
+    """The newest entries first, older than the one with id `before`."""
+    query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)
+    return session.scalars(query if before is None else query.where(AuditEntry.id < before)).all()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketFilter:
+    """What a ticket must match; empty strings match all. `category` is one or a first level with all below it."""
+
+    state: str = ""
+    category: str = ""
+    text: str = ""
+    phone: str = ""  # matches the whole number only
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The last ticket of a page: time and id, because several may share a time."""
+
+    created_at: datetime
+    ticket_id: int
+
+
+def ticket_page(session: Session, wanted: TicketFilter, *, after: Cursor | None, limit: int) -> Sequence[Ticket]:
+    """The newest tickets first, those that follow `after`."""
+    query = select(Ticket).order_by(Ticket.created_at.desc(), Ticket.id.desc()).limit(limit)
+    if wanted.state:
+        query = query.where(Ticket.state == wanted.state)
+    if wanted.category:
+        below = Ticket.category.startswith(f"{wanted.category}/", autoescape=True)
+        query = query.where(or_(Ticket.category == wanted.category, below))
+    if wanted.text or wanted.phone:
+        columns = (Ticket.number, Ticket.title, Ticket.content, Ticket.place, Ticket.address, Ticket.caller_name)
+        matches = [column.icontains(wanted.text, autoescape=True) for column in columns if wanted.text]
+        if wanted.phone:
+            matches.append(Ticket.phone == wanted.phone)
+        query = query.where(or_(*matches))
+    if after is not None:
+        same_time = and_(Ticket.created_at == after.created_at, Ticket.id < after.ticket_id)
+        query = query.where(or_(Ticket.created_at < after.created_at, same_time))
+    return session.scalars(query).all()
+
+
+def categories_in_use(session: Session) -> Sequence[str]:
+    """The categories of the tickets there are, sorted."""
+    return session.scalars(
+        select(Ticket.category).where(Ticket.category != "").distinct().order_by(Ticket.category)
+    ).all()
+
+
+def ticket_with_history(session: Session, number: str) -> Ticket | None:
+    """A ticket with its events and evidence, or None."""
+    return session.scalar(
+        select(Ticket)
+        .options(selectinload(Ticket.events), selectinload(Ticket.evidence))
+        .where(Ticket.number == number)
+    )
+
+
+def call_with_recording(session: Session, call_id: str) -> Call | None:
+    """A call and its recording, or None."""
+    return session.scalar(select(Call).options(joinedload(Call.recording)).where(Call.id == call_id))
+
+
+def recording_of_call(session: Session, call_id: str) -> Recording | None:
+    """The recording of a call, or None."""
+    return session.scalar(select(Recording).where(Recording.call_id == call_id))
+
+
+def latest_transcript(session: Session, call_id: str) -> Transcript | None:
+    """The newest version of a call's transcript with its segments, or None."""
+    return session.scalar(
+        select(Transcript)
+        .options(selectinload(Transcript.segments))
+        .where(Transcript.call_id == call_id)
+        .order_by(Transcript.version.desc())
+        .limit(1)
+    )
+
+
+def ticket_number_of_call(session: Session, call_id: str) -> str | None:
+    """The number of the ticket that a call became, or None."""
+    return session.scalar(select(Ticket.number).where(Ticket.call_id == call_id))

@@ -1,0 +1,172 @@
+"""Events for open pages: one thread reads the bus, the event loop fans out to bounded queues, pages read SSE.
+
+Nothing here touches a database. A page that reads too slowly is cut off and comes back by itself; because every page
+re-reads when its stream opens, a lost event heals. What leaves is a whitelist of fields with personal numbers masked.
+Format: WHATWG HTML, section 9.2 (server-sent events).
+"""
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any
+
+from console.masking import mask_numbers, mask_phone
+from hotline.bus import Bus, Event
+from hotline.errors import UnavailableError
+
+log = logging.getLogger(__name__)
+
+TOPICS = ("call", "caption", "ticket")
+HEARTBEAT_S = 15.0
+QUEUE_LIMIT = 256
+RETRY_MS = 2000
+POLL_S = 0.5
+
+
+def _answered(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "call_id": str(data["call_id"]),
+        "caller": mask_phone(str(data.get("caller", ""))),
+        "called": str(data.get("called", "")),
+        "answered_at": str(data["answered_at"]),
+    }
+
+
+def _caption(data: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "call_id": str(data["call_id"]),
+        "speaker": str(data["speaker"]),
+        "text": mask_numbers(str(data["text"])),
+        "start_ms": int(data["start_ms"]),
+    }
+
+
+PRESENTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "call.answered": _answered,
+    "call.ended": lambda data: {"call_id": str(data["call_id"])},
+    "caption.partial": _caption,
+    "caption.final": _caption,
+    "ticket.created": lambda data: {"number": str(data["number"]), "call_id": str(data.get("call_id") or "")},
+}
+
+
+def present_call(state: dict[str, Any]) -> dict[str, Any]:
+    """A call in progress (a `call` state of the bus) as a browser may see it; raises like a broken dictionary."""
+    captions = [_caption({"call_id": state["call_id"], **caption}) for caption in state.get("captions", [])]
+    return {**_answered(state), "captions": captions}
+
+
+def encode(event: Event) -> str | None:
+    """The event as one SSE message; None where pages do not get it or it lacks its fields."""
+    presenter = PRESENTERS.get(event.name)
+    if presenter is None:
+        return None
+    try:
+        data = json.dumps(presenter(event.data), ensure_ascii=False)
+    except (KeyError, TypeError, ValueError) as error:
+        log.warning("%s without its fields: %r", event.name, error)
+        return None
+    return f"id: {event.id}\nevent: {event.name}\ndata: {data}\n\n"
+
+
+class EventStream:
+    """One page's queue, used on the event loop only."""
+
+    def __init__(self, topics: Collection[str]) -> None:
+        self.topics = frozenset(topics)
+        self._queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_LIMIT)
+        self._ended = asyncio.Event()
+
+    def offer(self, message: str) -> bool:
+        """Queues a message; False where the page is too slow and was cut off."""
+        try:
+            self._queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self.end()
+            return False
+        return True
+
+    def end(self) -> None:
+        """The page's stream stops at once."""
+        self._ended.set()
+
+    async def messages(self, *, life_s: float, heartbeat_s: float = HEARTBEAT_S) -> AsyncIterator[str]:
+        """SSE text until `end` or `life_s` passed; a comment whenever nothing was said for `heartbeat_s`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + life_s
+        ended = asyncio.ensure_future(self._ended.wait())
+        try:
+            yield f"retry: {RETRY_MS}\n\n"
+            while not self._ended.is_set() and (left := deadline - loop.time()) > 0:
+                message = asyncio.ensure_future(self._queue.get())
+                done, _ = await asyncio.wait(
+                    {message, ended}, timeout=min(heartbeat_s, left), return_when=asyncio.FIRST_COMPLETED
+                )
+                if message in done and not self._ended.is_set():
+                    yield message.result()
+                    continue
+                message.cancel()
+                if not self._ended.is_set():
+                    yield ": still here\n\n"
+        finally:
+            ended.cancel()
+
+
+class EventHub:
+    """The pages' streams. `start`, `open`, `discard` and `close` are for the event loop."""
+
+    def __init__(self, bus: Bus, *, max_streams: int) -> None:
+        self._bus = bus
+        self._max_streams = max_streams
+        self._streams: set[EventStream] = set()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begins to read the bus."""
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._read, args=(loop,), name="events", daemon=True)
+        self._thread.start()
+
+    def open(self, topics: Collection[str]) -> EventStream:
+        """A page's stream; raises `UnavailableError` when too many are open or the console stops."""
+        if self._closing.is_set() or len(self._streams) >= self._max_streams:
+            raise UnavailableError("实时更新的页面过多，请稍后再试")
+        stream = EventStream(topics)
+        self._streams.add(stream)
+        return stream
+
+    def discard(self, stream: EventStream) -> None:
+        """The page has gone."""
+        self._streams.discard(stream)
+
+    def end_streams(self) -> None:
+        """Ends every stream and opens no more: the server can stop."""
+        self._closing.set()
+        for stream in self._streams:
+            stream.end()
+
+    async def close(self) -> None:
+        """Ends every stream and the reading thread."""
+        self.end_streams()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        subscription = self._bus.subscribe(*TOPICS)
+        try:
+            while not self._closing.is_set():
+                event = subscription.get(POLL_S)
+                message = encode(event) if event is not None else None
+                if event is not None and message is not None:
+                    loop.call_soon_threadsafe(self._fan_out, event.topic, message)
+        finally:
+            subscription.close()
+
+    def _fan_out(self, topic: str, message: str) -> None:
+        for stream in tuple(self._streams):
+            if topic in stream.topics and not stream.offer(message):
+                log.info("a page reads too slowly and was cut off")
+                self._streams.discard(stream)

@@ -1,0 +1,193 @@
+"""Rows as a page shows them: pure functions, personal numbers masked unless told otherwise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asr.models import Segment, Transcript
+from console import labels
+from console.masking import mask_numbers, mask_phone, mask_words
+from tickets.models import Evidence, Ticket, TicketEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketRow:
+    """A line of the list."""
+
+    number: str
+    title: str
+    category: str
+    state: str
+    tier: str
+    overlay: str
+    flags: tuple[str, ...]
+    place: str
+    caller: str
+    phone: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """Why an automatic field has its value, and where in the recording to hear it (milliseconds)."""
+
+    quote: str
+    source: str
+    percent: int
+    start_ms: int | None
+    end_ms: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """A field of a ticket."""
+
+    field: str
+    name: str
+    value: str
+    proof: Proof | None
+
+
+@dataclass(frozen=True)
+class Word:
+    """A stretch of a segment's text; without times it is punctuation or not aligned. Milliseconds."""
+
+    text: str
+    start_ms: int | None = None
+    end_ms: int | None = None
+    unsure: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """One segment of a transcript."""
+
+    speaker: str
+    start_ms: int
+    end_ms: int
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A line of the ticket's history."""
+
+    at: datetime
+    what: str
+    actor: str
+    reason: str
+
+
+UNSURE_BELOW = 0.5  # a word with less confidence is marked
+
+
+def ticket_row(ticket: Ticket) -> TicketRow:
+    """A line of the list, always masked."""
+    return TicketRow(
+        number=ticket.number,
+        title=mask_numbers(ticket.title),
+        category=ticket.category,
+        state=ticket.state,
+        tier=ticket.tier,
+        overlay=ticket.overlay,
+        flags=tuple(str(flag) for flag in ticket.flags),
+        place=ticket.place,
+        caller=ticket.caller_name,
+        phone=mask_phone(ticket.phone),
+        created_at=ticket.created_at,
+    )
+
+
+def facts(ticket: Ticket, *, masked: bool) -> tuple[Fact, ...]:
+    """The fields of a ticket in reading order, empty ones included."""
+    proofs = {item.field: proof(item, masked=masked) for item in ticket.evidence}
+    values = {
+        "category": ticket.category.replace("/", " / "),
+        "type": labels.label(labels.TYPES, ticket.type),
+        "tier": labels.label(labels.TIERS, ticket.tier),
+        "overlay": labels.label(labels.OVERLAYS, ticket.overlay),
+        "caller_name": ticket.caller_name,
+        "phone": mask_phone(ticket.phone) if masked else ticket.phone,
+        "place": ticket.place,
+        "address": ticket.address,
+    }
+    return tuple(
+        Fact(
+            field=field,
+            name=labels.label(labels.FIELDS, field),
+            value=mask_numbers(value) if masked else value,
+            proof=proofs.get(field),
+        )
+        for field, value in values.items()
+        if value or field != "overlay"
+    )
+
+
+def proof(evidence: Evidence, *, masked: bool) -> Proof:
+    """One piece of evidence."""
+    return Proof(
+        quote=mask_numbers(evidence.quote) if masked else evidence.quote,
+        source=labels.label(labels.SOURCES, evidence.source),
+        percent=round(100 * evidence.confidence),
+        start_ms=evidence.start_ms,
+        end_ms=evidence.end_ms,
+    )
+
+
+def history(events: Sequence[TicketEvent]) -> tuple[Step, ...]:
+    """The ticket's events, oldest first."""
+    return tuple(
+        Step(
+            at=event.at,
+            what=labels.label(labels.EVENT_KINDS, event.kind),
+            actor=labels.label(labels.ACTORS, event.actor),
+            reason=mask_numbers(event.reason),
+        )
+        for event in events
+    )
+
+
+def utterances(transcript: Transcript | None, *, masked: bool) -> tuple[Utterance, ...]:
+    """A transcript in the order of time."""
+    if transcript is None:
+        return ()
+    ordered = sorted(transcript.segments, key=lambda segment: (segment.start_ms, segment.position))
+    return tuple(
+        Utterance(
+            speaker=segment.speaker,
+            start_ms=segment.start_ms,
+            end_ms=segment.end_ms,
+            words=_words(segment, masked=masked),
+        )
+        for segment in ordered
+    )
+
+
+def _words(segment: Segment, *, masked: bool) -> tuple[Word, ...]:
+    words = align(segment.text, segment.words) or (Word(segment.text, segment.start_ms, segment.end_ms),)
+    if not masked:
+        return words
+    texts = mask_words([word.text for word in words])
+    return tuple(Word(text, word.start_ms, word.end_ms, word.unsure) for text, word in zip(texts, words, strict=True))
+
+
+def align(text: str, words: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
+    """Gives the words' times to the stretches of `text` where they stand; what lies between keeps no time.
+
+    `words` are rows' `[text, start_ms, end_ms, confidence]`. Where the text was rewritten so that a word is not found
+    in it, the words themselves are the answer: exact times matter more than nice digits.
+    """
+    aligned: list[Word] = []
+    position = 0
+    for spoken, start_ms, end_ms, confidence in words:
+        found = text.find(spoken, position)
+        if found < 0:
+            return tuple(Word(item[0], item[1], item[2], item[3] < UNSURE_BELOW) for item in words)
+        if found > position:
+            aligned.append(Word(text[position:found]))
+        aligned.append(Word(spoken, start_ms, end_ms, confidence < UNSURE_BELOW))
+        position = found + len(spoken)
+    if words and position < len(text):
+        aligned.append(Word(text[position:]))
+    return tuple(aligned)
