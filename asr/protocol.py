@@ -1,0 +1,140 @@
+"""The messages of vosk-server's WebSocket protocol. Pure.
+
+Client: {"config": {"sample_rate": 8000, "words": true}}, binary s16le mono audio, {"eof": 1}. Server: one reply for
+each binary message and for eof: {"partial": text} or {"result": [{"word", "start", "end", "conf"}], "text": text},
+times in seconds from the start of the connection. Source: github.com/alphacep/vosk-server, websocket/asr_server.py.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asr.recognizer import Final, ModelInfo, Partial, RecognitionEvent, Word
+from asr.text import join_words
+from hotline.errors import ProtocolError
+
+HEALTH_PATH = "/health"
+DEFAULT_RATE = 8000
+MIN_RATE, MAX_RATE = 8000, 48_000
+EOF = json.dumps({"eof": 1})
+
+
+@dataclass(frozen=True)
+class Config:
+    """The client's audio, in Hz."""
+
+    sample_rate: int
+
+    def serialize(self) -> str:
+        return json.dumps({"config": {"sample_rate": self.sample_rate, "words": True}})
+
+
+@dataclass(frozen=True)
+class Eof:
+    """No more audio: the last words, please."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a recognizer process says of itself at `HEALTH_PATH`."""
+
+    model: ModelInfo
+    connections: int
+
+    def serialize(self) -> str:
+        model = {"name": self.model.name, "engine": self.model.engine, "demo": self.model.demo}
+        return json.dumps({"status": "ok", "model": model, "connections": self.connections}, ensure_ascii=False)
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> "Health":
+        """The inverse of `serialize`; raises `ProtocolError`."""
+        try:
+            raw = json.loads(text)
+            model = raw["model"]
+            return cls(
+                model=ModelInfo(name=str(model["name"]), engine=str(model["engine"]), demo=bool(model["demo"])),
+                connections=int(raw["connections"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ProtocolError("not a recognizer's health answer") from error
+
+
+def parse_command(text: str) -> Config | Eof:
+    """A client's text message; raises `ProtocolError`."""
+    raw = _object(text)
+    if raw.get("eof"):
+        return Eof()
+    config = raw.get("config")
+    if not isinstance(config, dict):
+        raise ProtocolError("neither config nor eof")
+    try:
+        rate = int(config.get("sample_rate", DEFAULT_RATE))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ProtocolError("sample_rate is no number") from error
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise ProtocolError(f"sample_rate {rate} is not within {MIN_RATE}-{MAX_RATE}")
+    return Config(sample_rate=rate)
+
+
+def serialize_partial(text: str) -> str:
+    """The reply while an utterance goes on."""
+    return json.dumps({"partial": text}, ensure_ascii=False)
+
+
+def serialize_result(words: Sequence[Word]) -> str:
+    """The reply when an utterance ended; without words it has only an empty text, as vosk-server's."""
+    text = " ".join(word.text for word in words)
+    if not words:
+        return json.dumps({"text": text})
+    result = [
+        {"word": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000, "conf": word.confidence}
+        for word in words
+    ]
+    return json.dumps({"result": result, "text": text}, ensure_ascii=False)
+
+
+def parse_reply(text: str) -> RecognitionEvent | None:
+    """A server's reply, None where nothing is being said; raises `ProtocolError`."""
+    raw = _object(text)
+    try:
+        if "partial" in raw:
+            partial = join_words(str(raw["partial"]).split())
+            return Partial(partial) if partial else None
+        words = words_of(raw.get("result", []))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProtocolError(f"not a recognizer's reply: {text[:200]!r}") from error
+    if words:
+        return Final(words)
+    if raw.get("text") != "":
+        raise ProtocolError(f"a reply without word times: {text[:200]!r}")
+    return None
+
+
+def words_of(result: list[dict[str, Any]]) -> tuple[Word, ...]:
+    """Kaldi's words ({"word", "start", "end", "conf"}, seconds) as `Word`s; raises `ValueError` or `KeyError`.
+
+    Rounding may put a confidence just outside 0-1 or an end before its start; both are brought back.
+    """
+    words = []
+    for item in result:
+        start_ms = max(0, round(float(item["start"]) * 1000))
+        words.append(
+            Word(
+                text=str(item["word"]),
+                start_ms=start_ms,
+                end_ms=max(start_ms, round(float(item["end"]) * 1000)),
+                confidence=min(1.0, max(0.0, float(item.get("conf", 1.0)))),
+            )
+        )
+    return tuple(words)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("not JSON") from error
+    if not isinstance(raw, dict):
+        raise ProtocolError("not a JSON object")
+    return raw

@@ -1,0 +1,41 @@
+"""A recognizer for audio of another rate than its model's."""
+
+from typing import Any
+
+import numpy as np
+import soxr
+
+from asr.blocks import BYTES_PER_SAMPLE
+from asr.recognizer import RecognitionEvent, RecognitionStream, Recognizer
+
+
+def open_stream_at(recognizer: Recognizer, sample_rate: int) -> RecognitionStream:
+    """A stream of `recognizer` that takes s16le mono audio at `sample_rate` Hz."""
+    stream = recognizer.open_stream()
+    if sample_rate == recognizer.capabilities.sample_rate:
+        return stream
+    return ResampledStream(stream, sample_rate, recognizer.capabilities.sample_rate)
+
+
+class ResampledStream:
+    """Brings audio to the model's rate with soxr, whose delay is compensated: word times stay true."""
+
+    def __init__(self, stream: RecognitionStream, source_rate: int, model_rate: int) -> None:
+        self._stream = stream
+        self._resampler: Any = soxr.ResampleStream(source_rate, model_rate, 1, dtype="int16")
+        self._torn = b""
+        self._finished = False
+
+    def accept(self, pcm: bytes) -> list[RecognitionEvent]:
+        pcm = self._torn + pcm
+        whole = len(pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
+        self._torn = pcm[whole:]
+        samples = np.frombuffer(pcm[:whole], "<i2")
+        return self._stream.accept(self._resampler.resample_chunk(samples).tobytes())
+
+    def finish(self) -> list[RecognitionEvent]:
+        if self._finished:
+            return []
+        self._finished = True
+        last = self._resampler.resample_chunk(np.zeros(0, np.int16), last=True)
+        return self._stream.accept(last.tobytes()) + self._stream.finish()
