@@ -256,7 +256,7 @@ class BackgroundPublisher:
         self.submit(lambda: self._bus.drop_state(kind, key))
 
     def submit(self, send: Callable[[], None]) -> None:
-        """Runs `send` on the publisher's thread, again and again while it raises `UnavailableError`; returns at once."""
+        """Runs `send` on the publisher's thread, again while it raises `UnavailableError`; returns at once."""
         while True:
             try:
                 self._queue.put_nowait(send)

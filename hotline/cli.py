@@ -40,7 +40,9 @@ def serve() -> None:
         signal.signal(number, lambda *_: supervisor.request_stop())
     try:
         supervisor.start(lambda name: err.print(f"  [green]✓[/] {name}"))
-        err.print(f"电话 sip:{settings.sip.address}:{settings.sip.port}  控制台 {console_address(settings)}  (Ctrl-C 停止)")
+        err.print(
+            f"电话 sip:{settings.sip.address}:{settings.sip.port}  控制台 {console_address(settings)}  (Ctrl-C 停止)"
+        )
         supervisor.watch()
     finally:
         supervisor.stop()
@@ -140,8 +142,17 @@ def user_disable(username: str) -> None:
     """Disable an account; its sign-ins end."""
     database = open_database(load_settings())
     with database.transaction() as session:
-        accounts.disable_user(session, username=username)
+        accounts.set_disabled(session, username=username, disabled=True)
     out.print(f"已停用 {username}")
+
+
+@user_app.command("enable")
+def user_enable(username: str) -> None:
+    """Enable a disabled account."""
+    database = open_database(load_settings())
+    with database.transaction() as session:
+        accounts.set_disabled(session, username=username, disabled=False)
+    out.print(f"已启用 {username}")
 
 
 @user_app.command("list")

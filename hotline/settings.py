@@ -230,7 +230,7 @@ def load_settings() -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{config_file()}: not valid TOML: {error}") from error
     except ValueError as error:  # pydantic-settings: a variable that should hold JSON and does not
-        raise ConfigurationError(str(error)) from error
+        raise ConfigurationError(str(error), hint='a list is written as JSON: ["127.0.0.0/8"]') from error
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:

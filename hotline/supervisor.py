@@ -89,7 +89,7 @@ class Supervisor:
             bus.close()
 
     def watch(self) -> None:
-        """Restarts what dies until `request_stop`. In the thread that called `start`: the kernel ties children to it."""
+        """Restarts what dies until `request_stop`; in the thread that called `start`, to which the kernel ties them."""
         while not self._stopping.wait(0.2):
             now = time.monotonic()
             for child in self.children:
@@ -175,7 +175,7 @@ class Supervisor:
 
 
 def valkey_command(settings: Settings) -> list[str]:
-    """The command line of the bundled Valkey: unix socket only, every write appended to a file under the data folder."""
+    """The command line of the bundled Valkey: a unix socket only, every write appended to a file."""
     socket_path = settings.valkey_socket
     if len(str(socket_path)) > MAX_SOCKET_PATH:
         raise ConfigurationError(

@@ -94,9 +94,7 @@ def run_media(settings: Settings, stop: threading.Event) -> None:
     )
     engine.start()
     numbers = _Listener(bus, "number", lambda event: server.post(lambda: _ready(exchange).number_assigned(event)))
-    threading.Thread(
-        target=_stop_media, args=(stop, server, exchange), name="media-stop", daemon=True
-    ).start()
+    threading.Thread(target=_stop_media, args=(stop, server, exchange), name="media-stop", daemon=True).start()
     log.info("answering calls on %s:%d", settings.sip.address, settings.sip.port)
     server.run()
     numbers.close()

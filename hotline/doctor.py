@@ -1,0 +1,203 @@
+"""`hotline doctor`: what is wrong on this machine, and how to mend it."""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from asr.engines.vosk import read_model_info
+from console.certificates import certificate_directory, expires_at
+from hotline.bus import Bus, ValkeyBus
+from hotline.clock import SystemClock
+from hotline.db import Database
+from hotline.errors import HotlineError, UnavailableError
+from hotline.probes import PROCESSES, probe
+from hotline.settings import Settings
+from ivr.menu import load_flow
+from ivr.prompts import PromptLibrary
+
+MIN_FREE_BYTES = 2 * 1024**3  # about 17 hours of stereo recordings
+RELEASED = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
+CERTIFICATE_WARNING = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The state of one thing; `hint` says how to mend it."""
+
+    level: Literal["ok", "warning", "error"]
+    subject: str
+    message: str
+    hint: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Checks everything; works whether or not the product is running."""
+    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+        _clock,
+        _disk,
+        _prompts,
+        _model,
+        _certificate,
+        _broker,
+        _database,
+        _ports,
+        _priority,
+    )
+    findings: list[Finding] = []
+    for check in checks:
+        try:
+            findings.extend(check(settings))
+        except HotlineError as error:
+            findings.append(Finding("error", check.__name__.strip("_"), error.message, error.hint))
+    return findings
+
+
+def examine_process(process: str, settings: Settings) -> Finding:
+    """Whether one running process does its work."""
+    if process not in PROCESSES:
+        return Finding("error", process, "没有这个进程", f"可选: {', '.join(PROCESSES)}")
+    bus = ValkeyBus(settings.effective_valkey_url())
+    try:
+        probe(process, settings, bus)
+    except UnavailableError as error:
+        return Finding("error", process, error.message, "看它的日志；`hotline serve` 会自动重启它")
+    finally:
+        bus.close()
+    return Finding("ok", process, "正常")
+
+
+def _clock(settings: Settings) -> Iterator[Finding]:
+    now = SystemClock().now()
+    local = now.astimezone(settings.zone).strftime("%Y-%m-%d %H:%M %Z")
+    if now < RELEASED:
+        yield Finding("error", "时钟", f"现在是 {local}，早于本版本发布", "校准系统时间（chrony 或 systemd-timesyncd）")
+    else:
+        yield Finding("ok", "时钟", local)
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.data_dir).free
+    text = f"{settings.data_dir} 剩余 {free / 1024**3:.1f} GiB"
+    if not os.access(settings.data_dir, os.W_OK):
+        yield Finding("error", "磁盘", f"{settings.data_dir} 不可写", "改正目录的属主，或换一个 data_dir")
+    elif free < MIN_FREE_BYTES:
+        yield Finding("error", "磁盘", text, "清理磁盘，或把 data_dir 放到更大的盘上")
+    else:
+        yield Finding("ok", "磁盘", text)
+
+
+def _prompts(settings: Settings) -> Iterator[Finding]:
+    library = PromptLibrary.load(settings.flow.prompts_dir)
+    flow = load_flow(settings.flow.path, prompts=library.names)
+    yield Finding("ok", "语音提示", f"{len(library.names)} 条提示，流程 {flow.name} 共 {len(flow.states)} 步")
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    info = read_model_info(settings.asr.model_path)
+    if not info.demo:
+        yield Finding("ok", "识别模型", info.name)
+    elif settings.asr.allow_demo_model:
+        yield Finding(
+            "warning",
+            "识别模型",
+            f"{info.name} 是演示模型，听不懂真人说话 (demo model: does not understand real people)",
+            "正式使用前换上公开的 Vosk 中文模型: HOTLINE_ASR__MODEL_PATH",
+        )
+    else:
+        yield Finding("error", "识别模型", f"{info.name} 是演示模型，而设置不允许", "设置 HOTLINE_ASR__MODEL_PATH")
+
+
+def _certificate(settings: Settings) -> Iterator[Finding]:
+    path = settings.console.certificate or certificate_directory(settings) / "server.pem"
+    if settings.console.certificate is None and not path.exists():
+        yield Finding("ok", "证书", "首次启动控制台时生成")
+        return
+    expires = expires_at(path)
+    if expires < SystemClock().now() + CERTIFICATE_WARNING:
+        yield Finding("warning", "证书", f"{expires:%Y-%m-%d} 到期", "重启控制台会换发自签证书；自备证书请更新文件")
+    else:
+        yield Finding("ok", "证书", f"有效期至 {expires:%Y-%m-%d}")
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    bus: Bus = ValkeyBus(settings.effective_valkey_url())
+    try:
+        bus.ping()
+    except UnavailableError as error:
+        if settings.valkey_url.get_secret_value():
+            yield Finding("error", "消息服务", error.message, "启动 Valkey，或改正 HOTLINE_VALKEY_URL")
+        else:
+            yield Finding("ok", "消息服务", "未运行；由 `hotline serve` 启动")
+    else:
+        yield Finding("ok", "消息服务", "正常")
+    finally:
+        bus.close()
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    database = Database(settings.effective_database_url())
+    try:
+        database.ping()
+        if database.pending_revision() is None:
+            yield Finding("ok", "数据库", "正常")
+        else:
+            yield Finding("warning", "数据库", "结构不是最新", "运行 `hotline migrate`（`hotline serve` 会自动做）")
+    except UnavailableError as error:
+        yield Finding("error", "数据库", error.message, "启动数据库，或改正 HOTLINE_DATABASE_URL")
+    finally:
+        database.close()
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    wanted = (
+        ("media", socket.SOCK_DGRAM, settings.sip.address, settings.sip.port, "HOTLINE_SIP__PORT"),
+        ("recognizer", socket.SOCK_STREAM, settings.asr.address, settings.asr.port, "HOTLINE_ASR__PORT"),
+        ("console", socket.SOCK_STREAM, settings.console.address, settings.console.port, "HOTLINE_CONSOLE__PORT"),
+    )
+    for process, kind, host, port, setting in wanted:
+        name = f"端口 {host}:{port}"
+        if _is_free(kind, host, port):
+            yield Finding("ok", name, f"空闲（{process}）")
+        elif examine_process(process, settings).level == "ok":
+            yield Finding("ok", name, f"{process} 正在使用")
+        else:
+            yield Finding("error", name, "被别的程序占用", f"停掉它，或设置 {setting}")
+    span = settings.media.rtp_port_max - settings.media.rtp_port_min
+    if span < 2 * settings.sip.max_calls:
+        yield Finding(
+            "error",
+            "RTP 端口",
+            f"{settings.media.rtp_port_min}-{settings.media.rtp_port_max} 不够 {settings.sip.max_calls} 路通话",
+            "扩大 HOTLINE_MEDIA__RTP_PORT_MIN/MAX 的范围，或减小 HOTLINE_SIP__MAX_CALLS",
+        )
+
+
+def _priority(_settings: Settings) -> Iterator[Finding]:
+    limit = 0
+    with open("/proc/self/limits", encoding="ascii") as handle:
+        for line in handle:
+            if line.startswith("Max nice priority"):
+                limit = int(line.split()[3])
+    if os.geteuid() == 0 or limit > 20:
+        yield Finding("ok", "实时优先级", "可以提高")
+    else:
+        yield Finding(
+            "warning", "实时优先级", "不能提高，繁忙时语音可能抖动", "给服务设置 LimitNICE=-10 或 CAP_SYS_NICE"
+        )
+
+
+def _is_free(kind: socket.SocketKind, host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as sock:
+        if kind is socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,105 @@
+"""Settings: where they come from, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from hotline.errors import ConfigurationError
+from hotline.settings import Settings, load_settings, mask_url, settings_environment
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No configuration of the machine reaches these tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOTLINE_SECRETS_DIR", str(tmp_path / "none"))
+
+
+def test_defaults_need_no_file() -> None:
+    settings = load_settings()
+    assert settings.sip.port == 5060
+    assert settings.effective_database_url() == "sqlite:///var/hotline.db"
+    assert settings.effective_valkey_url().startswith("unix://")
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "hotline.toml").write_text('site_name = "延庆"\n[sip]\nport = 5070\nmax_calls = 7\n', encoding="utf-8")
+    monkeypatch.setenv("HOTLINE_SIP__PORT", "5080")
+    settings = load_settings()
+    assert (settings.site_name, settings.sip.port, settings.sip.max_calls) == ("延庆", 5080, 7)
+
+
+def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "hotline_database_url").write_text("postgresql+psycopg://a:geheim@db/hotline\n")
+    monkeypatch.setenv("HOTLINE_SECRETS_DIR", str(secrets))
+    settings = load_settings()
+    assert settings.effective_database_url() == "postgresql+psycopg://a:geheim@db/hotline"
+    assert "geheim" not in str(settings.masked()) + repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("HOTLINE_SIP__PORT", "70000", "sip.port"),
+        ("HOTLINE_SIP__PORT", "many", "sip.port"),
+        ("HOTLINE_SIP__ALLOWED_PEERS", '["300.0.0.0/8"]', "sip.allowed_peers"),
+        ("HOTLINE_SIP__ALLOWED_PEERS", "127.0.0.1", "sip"),
+        ("HOTLINE_TIMEZONE", "Asia/Yanqing", "timezone"),
+        ("HOTLINE_NODE", "a/b", "node"),
+        ("HOTLINE_SIP__PROT", "5060", "HOTLINE_SIP__PROT"),
+        ("HOTLINE_COLOUR", "red", "HOTLINE_COLOUR"),
+        ("HOTLINE_TICKETS__NUMBER_PREFIX", "yanqing", "tickets.number_prefix"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=words.replace(".", r"\.")):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("colour = 'red'", "colour"),
+        ("[sip]\nprot = 5060", r"sip\.prot"),
+        ("[sip]\nport = 0", r"sip\.port"),
+        ("[sip", "TOML"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "hotline.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=words):
+        load_settings()
+
+
+def test_a_configuration_file_that_is_named_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTLINE_CONFIG", "elsewhere.toml")
+    with pytest.raises(ConfigurationError, match=r"elsewhere\.toml"):
+        load_settings()
+
+
+def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "hotline.toml").write_text('database_url = ["geheim"]', encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert "database_url" in str(caught.value)
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTLINE_SIP__ALLOWED_PEERS", '["10.1.0.0/16", "127.0.0.1"]')
+    monkeypatch.setenv("HOTLINE_VALKEY_URL", "redis://:geheim@localhost:6379/0")
+    settings = load_settings()
+    for key, value in settings_environment(settings).items():
+        monkeypatch.setenv(key, value)
+    again = load_settings()
+    assert again == settings
+    assert isinstance(again, Settings)
+
+
+def test_only_the_password_of_an_address_is_masked() -> None:
+    assert mask_url("postgresql+psycopg://a:b@db:5432/x") == "postgresql+psycopg://a:***@db:5432/x"
+    assert mask_url("redis://:b@db/0") == "redis://:***@db/0"
+    assert mask_url("sqlite:///var/hotline.db") == "sqlite:///var/hotline.db"
