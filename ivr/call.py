@@ -4,6 +4,7 @@
 Nothing here waits: a broker, a recognizer or a worker that is away costs the caller nothing but the spoken number.
 """
 
+import contextlib
 import logging
 import secrets
 import uuid
@@ -179,22 +180,21 @@ class Call:
         self._captions: list[dict[str, Any]] = []
         self._timers: list[Timer] = []
         path = services.spool / f"{call_id}{JOURNAL_SUFFIX}"
-        try:
-            self._journal = JournalWriter(path)
-            sink = services.open_sink(path.with_suffix(AUDIO_SUFFIX), lambda: loop.post(self._on_sink_closed))
-        except OSError as error:
-            raise UnavailableError(f"spool {services.spool}: {error.strerror}") from error
-        self._tap = services.open_captions(call_id, lambda event: loop.post(lambda: self._on_caption(event)))
-        try:
+        with contextlib.ExitStack() as undo:
+            try:
+                self._journal = JournalWriter(path)
+                undo.callback(path.unlink)
+                undo.callback(self._journal.close)
+                sink = services.open_sink(path.with_suffix(AUDIO_SUFFIX), lambda: loop.post(self._on_sink_closed))
+            except OSError as error:
+                raise UnavailableError(f"spool {services.spool}: {error.strerror}") from error
+            undo.callback(sink.close)
+            self._tap = services.open_captions(call_id, lambda event: loop.post(lambda: self._on_caption(event)))
+            undo.callback(self._tap.finish)
             self._media: MediaCall = services.engine.open(
                 listener=self, remote=invitation.offer.remote, sink=sink, tap=self._tap
             )
-        except UnavailableError:
-            sink.close()
-            self._tap.finish()
-            self._journal.close()
-            path.unlink()
-            raise
+            undo.pop_all()
         self._note(
             "opened",
             call_id=call_id,

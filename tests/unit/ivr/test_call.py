@@ -1,0 +1,452 @@
+"""A call with in-memory signalling, media and recognition: what is told to whom, and what the journal says."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hotline.bus import BackgroundPublisher, Event, MemoryBus
+from hotline.clock import ManualClock
+from hotline.errors import InvalidInputError, UnavailableError
+from ivr.call import CallServices, CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded, Exchange
+from ivr.journal import Journal
+from ivr.media.types import AudioTap, Codec, MediaListener, RecordingSink, RemoteMedia, Samples
+from ivr.menu import MenuMachine, load_flow
+from ivr.prompts import PromptLibrary
+from ivr.sdp import parse_offer
+from ivr.sip import CallHandler, Invitation
+
+ROOT = Path(__file__).resolve().parents[3]
+PROMPTS = PromptLibrary.load(ROOT / "ivr/prompts/zh")
+SDP = "v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+
+
+class Loop:
+    """The SIP thread by hand."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.posted: list[Callable[[], None]] = []
+        self.timers: list[LoopTimer] = []
+
+    def post(self, function: Callable[[], None]) -> None:
+        self.posted.append(function)
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> "LoopTimer":
+        timer = LoopTimer(self.clock.monotonic() + seconds, function)
+        self.timers.append(timer)
+        return timer
+
+    def run(self, seconds: float = 0.0) -> None:
+        """Runs what is posted and every timer due within `seconds`, in order."""
+        end = self.clock.monotonic() + seconds
+        while True:
+            while self.posted:
+                self.posted.pop(0)()
+            due = [timer for timer in self.timers if not timer.cancelled and timer.at <= end]
+            if not due:
+                break
+            timer = min(due, key=lambda item: item.at)
+            timer.cancelled = True
+            self.clock.advance(max(0.0, timer.at - self.clock.monotonic()))
+            timer.function()
+        self.clock.advance(end - self.clock.monotonic())
+
+
+@dataclass
+class LoopTimer:
+    at: float
+    function: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@dataclass
+class Media:
+    """A MediaCall and the engine that made it."""
+
+    clock: ManualClock
+    listener: MediaListener
+    sink: RecordingSink
+    remote: RemoteMedia
+    opened: float
+    plays: list[tuple[int, Samples]] = field(default_factory=list)
+    stopped: int = 0
+    closed: bool = False
+    local_port: int = 20000
+
+    def play(self, samples: Samples, *, token: int) -> None:
+        self.plays.append((token, samples))
+
+    def stop_playing(self) -> None:
+        self.stopped += 1
+        self.listener.on_playback_ended(self.plays[-1][0], False, self.offset_ms())
+
+    def update(self, remote: RemoteMedia) -> None:
+        self.remote = remote
+
+    def offset_ms(self) -> int:
+        return int((self.clock.monotonic() - self.opened) * 1000)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.sink.close()
+
+    def finish_playing(self) -> None:
+        """Lets the present prompt play to its end."""
+        token, samples = self.plays[-1]
+        self.clock.advance(len(samples) / 8000)
+        self.listener.on_playback_ended(token, True, self.offset_ms())
+
+
+class Engine:
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.calls: list[Media] = []
+        self.full = False
+
+    def open(self, *, listener: MediaListener, remote: RemoteMedia, sink: RecordingSink, tap: AudioTap | None) -> Media:
+        if self.full:
+            raise UnavailableError("no port is free")
+        self.calls.append(Media(self.clock, listener, sink, remote, self.clock.monotonic()))
+        return self.calls[-1]
+
+
+@dataclass
+class Sink:
+    path: Path
+    on_closed: Callable[[], None]
+    works: bool = True
+
+    def write(self, stereo: Samples) -> None:
+        raise AssertionError("no audio flows in these tests")
+
+    def close(self) -> None:
+        if self.works:
+            self.on_closed()
+
+
+@dataclass
+class Tap:
+    on_event: Callable[[CaptionEvent], None]
+    finished: bool = False
+
+    def feed(self, pcm: bytes) -> None:
+        raise AssertionError("no audio flows in these tests")
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+class Dialog:
+    hung_up = False
+
+    def hang_up(self) -> None:
+        self.hung_up = True
+
+
+class Desk:
+    """One exchange with everything it needs, in memory."""
+
+    def __init__(self, spool: Path) -> None:
+        self.clock = ManualClock()
+        self.loop = Loop(self.clock)
+        self.engine = Engine(self.clock)
+        self.bus = MemoryBus()
+        self.jobs: list[tuple[str, dict[str, Any]]] = []
+        self.taps: list[Tap] = []
+        self.sinks_work = True
+        self.publisher = BackgroundPublisher(self.bus)
+        services = CallServices(
+            node="n1",
+            spool=spool,
+            clock=self.clock,
+            engine=self.engine,  # type: ignore[arg-type] # the in-memory engine
+            prompts=PROMPTS,
+            machine=MenuMachine(load_flow(ROOT / "ivr/flows/intake.yaml", prompts=PROMPTS.names)),
+            publisher=self.publisher,
+            enqueue=lambda name, arguments: self.jobs.append((name, arguments)),
+            open_sink=lambda path, on_closed: Sink(path, on_closed, self.sinks_work),
+            open_captions=self._open_tap,
+            max_call_s=600,
+        )
+        self.exchange = Exchange(services, self.loop)
+        self.dialog = Dialog()
+        self.spool = spool
+
+    def _open_tap(self, _call_id: str, on_event: Callable[[CaptionEvent], None]) -> Tap:
+        self.taps.append(Tap(on_event))
+        return self.taps[-1]
+
+    def answer(self) -> CallHandler:
+        invitation = Invitation("x@y", "13800138000", "12345", "127.0.0.2", "127.0.0.1", parse_offer(SDP))
+        handler, answer = self.exchange.answer(invitation, self.dialog)
+        assert "m=audio 20000 RTP/AVP 8 101" in answer
+        self.loop.run()
+        return handler
+
+    @property
+    def media(self) -> Media:
+        return self.engine.calls[-1]
+
+    def finish_playing(self) -> None:
+        self.media.finish_playing()
+        self.loop.run()
+
+    def speak(self, seconds: float) -> None:
+        self.media.listener.on_speech_started(self.media.offset_ms())
+        self.loop.run(seconds)
+        self.media.listener.on_speech_ended(self.media.offset_ms())
+        self.loop.run()
+
+    def press(self, digit: str) -> None:
+        self.media.listener.on_digit(digit, self.media.offset_ms())
+        self.loop.run()
+
+    def captions_end(self, *, complete: bool) -> None:
+        self.taps[-1].on_event(CaptionsEnded(complete))
+        self.loop.run()
+
+    def journal(self) -> Journal:
+        (path,) = self.spool.glob("*.jsonl")
+        return Journal.read(path)
+
+    def kinds(self) -> list[str]:
+        return [entry.kind for entry in self.journal().entries]
+
+    def published(self) -> list[Event]:
+        self.publisher.close()
+        return self.bus.published
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    desk.exchange.end_all("shutdown")
+    desk.loop.run(30)
+    desk.publisher.close()
+    assert desk.exchange.unfinished == 0
+
+
+def eventually(read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What `read` gives once the publisher's thread has caught up."""
+    pause = threading.Event()
+    for _ in range(200):
+        if found := read():
+            return found
+        pause.wait(0.01)
+    return []
+
+
+def assign(desk: Desk) -> None:
+    data = {"call_id": desk.journal().call_id, "number": "YQ20260105000018", "lookup_code": "123456"}
+    desk.exchange.number_assigned(Event(name="number.assigned", at=desk.clock.now(), data=data))
+    desk.loop.run()
+
+
+def test_a_whole_call_leaves_a_journal_the_worker_can_use(desk: Desk) -> None:
+    desk.answer()
+    desk.finish_playing()
+    desk.finish_playing()
+    desk.speak(6)
+    desk.taps[0].on_event(CaptionPartial("路", 9000))
+    desk.taps[0].on_event(CaptionFinal("路灯坏了", (("路灯", 9000, 9500, 0.9), ("坏了", 9500, 9900, 0.8))))
+    desk.press("#")
+    assert desk.jobs == [("assign_number", {"call_id": desk.journal().call_id})]
+    assign(desk)
+    for _ in range(3):
+        desk.finish_playing()
+    assert desk.dialog.hung_up
+    assert desk.taps[0].finished
+    assert desk.media.closed
+    assert not desk.journal().closed
+    desk.captions_end(complete=True)
+    assert desk.kinds() == [
+        *["opened", "answered", "prompt", "prompt", "segment", "digit", "demand", "number", "prompt", "prompt"],
+        *["prompt", "ended", "captions", "closed"],
+    ]
+    journal = desk.journal()
+    ended = journal.first("ended")
+    assert ended is not None
+    assert ended.data["reason"] == "completed"
+    assert [entry.data["text"] for entry in journal.all("prompt")][
+        3
+    ] == "已为您登记，您的工单号是YQ20260105000018查询码是123456"
+    assert desk.jobs[-1] == ("ingest_call", {"journal_path": f"n1/{journal.path.name}"})
+    assert desk.exchange.unfinished == 0
+    names = [event.name for event in desk.published()]
+    assert names[0] == "call.answered"
+    assert names[-1] == "call.ended"
+    assert "caption.partial" in names
+    assert names.count("caption.final") == 6
+    assert desk.bus.states("call") == {}
+
+
+def test_prompts_are_played_back_to_back_as_one(desk: Desk) -> None:
+    desk.answer()
+    _, samples = desk.media.plays[0]
+    assert np.array_equal(samples, PROMPTS.samples("notice"))
+
+
+def test_a_caller_who_hangs_up_while_speaking_has_told_a_demand(desk: Desk) -> None:
+    handler = desk.answer()
+    desk.finish_playing()
+    desk.finish_playing()
+    desk.media.listener.on_speech_started(desk.media.offset_ms())
+    desk.loop.run(3)
+    handler.on_ended()
+    desk.captions_end(complete=True)
+    demand = desk.journal().first("demand")
+    ended = desk.journal().first("ended")
+    assert demand is not None
+    assert ended is not None
+    assert demand.data["end_ms"] - demand.data["start_ms"] == 3000
+    assert ended.data["reason"] == "caller_hangup"
+    assert not desk.dialog.hung_up
+
+
+def test_without_a_worker_the_caller_is_told_that_staff_will_call(desk: Desk) -> None:
+    desk.answer()
+    desk.finish_playing()
+    desk.finish_playing()
+    desk.speak(2)
+    desk.press("#")
+    desk.finish_playing()
+    desk.loop.run(10)
+    desk.finish_playing()
+    assert "工作人员会尽快与您联系" in [entry.data["text"] for entry in desk.journal().all("prompt")][-1]
+
+
+def test_the_end_of_a_stopped_prompt_does_not_end_the_next(desk: Desk) -> None:
+    desk.answer()
+    desk.finish_playing()
+    desk.speak(2)  # over `say_demand`, which is stopped and reports its end late
+    desk.press("#")
+    assert len(desk.media.plays) == 3  # notice, say_demand, registering: the last still plays
+    desk.loop.run()
+    assert len(desk.media.plays) == 3
+
+
+def test_hold_and_resume_are_answered_and_noted(desk: Desk) -> None:
+    handler = desk.answer()
+    assert "a=recvonly" in handler.on_update(parse_offer(SDP + "a=sendonly\r\n"))
+    assert desk.media.remote.send is False
+    assert "a=sendrecv" in handler.on_update(parse_offer(SDP))
+    assert desk.kinds()[-2:] == ["held", "resumed"]
+
+
+def test_a_re_invite_that_changes_the_codec_is_refused(desk: Desk) -> None:
+    handler = desk.answer()
+    with pytest.raises(InvalidInputError):
+        handler.on_update(parse_offer(SDP.replace("AVP 8", "AVP 0")))
+    assert desk.media.remote.codec is Codec.PCMA
+
+
+def test_each_answer_has_a_higher_version(desk: Desk) -> None:
+    handler = desk.answer()
+    first = handler.on_update(parse_offer(SDP)).split("\r\n")[1].split()
+    second = handler.on_update(parse_offer(SDP)).split("\r\n")[1].split()
+    assert first[1] == second[1]
+    assert int(second[2]) == int(first[2]) + 1
+
+
+def test_silence_on_the_network_ends_the_call(desk: Desk) -> None:
+    desk.answer()
+    desk.media.listener.on_media_timeout()
+    desk.loop.run()
+    desk.captions_end(complete=True)
+    ended = desk.journal().first("ended")
+    assert ended is not None
+    assert ended.data["reason"] == "media_timeout"
+    assert desk.dialog.hung_up
+
+
+def test_a_call_has_a_time_limit(desk: Desk) -> None:
+    desk.answer()
+    desk.finish_playing()
+    desk.finish_playing()
+    desk.media.listener.on_speech_started(desk.media.offset_ms())
+    for _ in range(400):
+        desk.loop.run(2)
+        desk.media.listener.on_speech_started(desk.media.offset_ms())
+        if desk.dialog.hung_up:
+            break
+        if desk.media.plays and desk.media.plays[-1][0] and desk.clock.monotonic() > 590:
+            desk.loop.run(20)
+    assert desk.dialog.hung_up
+    assert desk.clock.monotonic() <= 620
+
+
+def test_a_recognizer_that_never_answers_does_not_keep_the_call_open(desk: Desk) -> None:
+    handler = desk.answer()
+    handler.on_ended()
+    desk.loop.run(20)
+    captions = desk.journal().first("captions")
+    assert captions is not None
+    assert captions.data["complete"] is False
+    assert desk.journal().closed
+    desk.captions_end(complete=True)  # too late: nothing more is written or handed in
+    assert desk.kinds().count("closed") == 1
+    assert [name for name, _ in desk.jobs] == ["ingest_call"]
+
+
+def test_a_recorder_that_never_reports_does_not_keep_the_call_open(desk: Desk) -> None:
+    desk.sinks_work = False
+    handler = desk.answer()
+    handler.on_ended()
+    desk.captions_end(complete=True)
+    assert not desk.journal().closed
+    desk.loop.run(20)
+    assert desk.journal().closed
+
+
+def test_events_after_the_end_change_nothing(desk: Desk) -> None:
+    handler = desk.answer()
+    handler.on_ended()
+    before = desk.kinds()
+    desk.press("5")
+    desk.speak(1)
+    desk.finish_playing()
+    assign(desk)
+    handler.on_ended()
+    assert desk.kinds() == before
+
+
+def test_a_call_in_progress_is_on_the_board_until_it_ends(desk: Desk) -> None:
+    handler = desk.answer()
+    desk.taps[0].on_event(CaptionFinal("您好", (("您好", 100, 500, 0.9),)))
+    desk.loop.run(25)
+    (state,) = eventually(lambda: [state for state in desk.bus.states("call").values() if state["captions"]])
+    assert state["caller"] == "13800138000"
+    assert state["captions"] == [{"speaker": "caller", "text": "您好", "start_ms": 100, "end_ms": 500}]
+    handler.on_ended()
+    desk.loop.run()
+    desk.publisher.close()
+    assert desk.bus.states("call") == {}
+
+
+def test_no_free_port_refuses_the_call_and_leaves_nothing_behind(desk: Desk) -> None:
+    desk.engine.full = True
+    invitation = Invitation("x@y", "", "12345", "127.0.0.2", "127.0.0.1", parse_offer(SDP))
+    with pytest.raises(UnavailableError):
+        desk.exchange.answer(invitation, desk.dialog)
+    assert list(desk.spool.iterdir()) == []
+    assert desk.taps[0].finished
+
+
+def test_a_spool_that_cannot_be_written_refuses_the_call(desk: Desk, tmp_path: Path) -> None:
+    for path in tmp_path.iterdir():
+        path.unlink()
+    tmp_path.rmdir()
+    tmp_path.write_text("a file, no folder")
+    invitation = Invitation("x@y", "", "12345", "127.0.0.2", "127.0.0.1", parse_offer(SDP))
+    with pytest.raises(UnavailableError, match="spool"):
+        desk.exchange.answer(replace(invitation, caller="1"), desk.dialog)
