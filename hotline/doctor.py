@@ -93,7 +93,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 def _prompts(settings: Settings) -> Iterator[Finding]:
     library = PromptLibrary.load(settings.flow.prompts_dir)
-    flow = load_flow(settings.flow.path, prompts=library.names)
+    flow = load_flow(settings.flow.path, prompts=frozenset(library.names))
     yield Finding("ok", "语音提示", f"{len(library.names)} 条提示，流程 {flow.name} 共 {len(flow.states)} 步")
 
 

@@ -66,9 +66,7 @@ def _worker(_settings: Settings, bus: Bus) -> None:
 
 
 def _get(url: str, context: ssl.SSLContext | None) -> None:
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         with opener.open(url, timeout=TIMEOUT_S) as response:
             response.read()

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from asr.recognizer import Final, Partial
+from recordings.recorder import RecorderThread, WavRecorder
+from tickets.jobs import TicketJobs
+
+from asr.recognizer import Final, ModelInfo, Partial
 from asr.server import serve_recognizer
 from asr.stream import CaptionService, StreamEnded
-from console.context import ConsoleContext
+from asr.text import display
 from console.server import serve_console
 from hotline.bus import BackgroundPublisher, Event, ValkeyBus
 from hotline.clock import SystemClock
@@ -27,10 +30,8 @@ from ivr.media.types import RecordingSink
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import PromptLibrary
 from ivr.sip import SipServer
-from recordings.recorder import RecorderThread, WavRecorder
 from recordings.recovery import recover_spool
 from recordings.store import RecordingStore
-from tickets.jobs import TicketJobs
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def run_media(settings: Settings, stop: threading.Event) -> None:
     spool = settings.spool_dir / settings.node
     spool.mkdir(parents=True, exist_ok=True)
     prompts = PromptLibrary.load(settings.flow.prompts_dir)
-    flow = load_flow(settings.flow.path, prompts=prompts.names)
+    flow = load_flow(settings.flow.path, prompts=frozenset(prompts.names))
     bus = ValkeyBus(settings.effective_valkey_url())
     publisher = BackgroundPublisher(bus)
     jobs = ValkeyJobs(settings.effective_valkey_url())
@@ -145,14 +146,8 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
 
 def run_console(settings: Settings, stop: threading.Event) -> None:
     """The web console."""
-    context = ConsoleContext(
-        settings=settings,
-        database=open_database(settings),
-        bus=ValkeyBus(settings.effective_valkey_url()),
-        store=RecordingStore(settings.effective_recordings_url()),
-        clock=SystemClock(),
-    )
-    serve_console(context, stop)
+    open_database(settings).close()
+    serve_console(settings, stop)
 
 
 RUNNERS: dict[str, Callable[[Settings, threading.Event], None]] = {
@@ -208,12 +203,14 @@ def _open_sink(path: Path, recorders: RecorderThread, on_closed: Callable[[], No
 def _translate_caption(event: Partial | Final | StreamEnded, deliver: Callable[[CaptionEvent], None]) -> None:
     match event:
         case Partial():
-            deliver(CaptionPartial(event.text, 0))
+            deliver(CaptionPartial(event.text))
         case Final():
             words = tuple((word.text, word.start_ms, word.end_ms, word.confidence) for word in event.words)
-            deliver(CaptionFinal(event.text, words))
-        case StreamEnded():
-            deliver(CaptionsEnded(event.complete))
+            deliver(CaptionFinal(display(event.words).text, words))
+        case StreamEnded(complete, None):
+            deliver(CaptionsEnded(complete))
+        case StreamEnded(complete, ModelInfo(name, engine, demo)):
+            deliver(CaptionsEnded(complete, {"model": name, "engine": engine, "demo": demo}))
 
 
 def _stop_media(stop: threading.Event, server: SipServer, exchange: Exchange) -> None:

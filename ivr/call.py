@@ -8,8 +8,8 @@ import contextlib
 import logging
 import secrets
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -58,7 +58,6 @@ class CaptionPartial:
     """What the speaker seems to be saying; may still change."""
 
     text: str
-    start_ms: int
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,10 @@ class CaptionFinal:
 
 @dataclass(frozen=True)
 class CaptionsEnded:
-    """Nothing follows; `complete` tells whether every word of the call was heard."""
+    """Nothing follows. `complete`: every word of the call was heard. `model`: which one listened, for the journal."""
 
     complete: bool
+    model: Mapping[str, Any] = field(default_factory=dict)
 
 
 CaptionEvent = CaptionPartial | CaptionFinal | CaptionsEnded
@@ -175,7 +175,8 @@ class Call:
         self._ended = False
         self._closed = False
         self._sink_closed = False
-        self._captions_complete: bool | None = None
+        self._captions_ended: CaptionsEnded | None = None
+        self._partial_since: int | None = None
         self._answered_at = services.clock.now()
         self._captions: list[dict[str, Any]] = []
         self._timers: list[Timer] = []
@@ -337,14 +338,19 @@ class Call:
 
     def _on_caption(self, event: CaptionEvent) -> None:
         match event:
-            case CaptionPartial(text, start_ms):
-                self._publish("caption.partial", call_id=self.call_id, speaker=CALLER, text=text, start_ms=start_ms)
+            case CaptionPartial(text):
+                if self._partial_since is None:
+                    self._partial_since = self._media.offset_ms()
+                self._publish(
+                    "caption.partial", call_id=self.call_id, speaker=CALLER, text=text, start_ms=self._partial_since
+                )
             case CaptionFinal(text, words):
+                self._partial_since = None
                 start_ms, end_ms = words[0][1], words[-1][2]
                 self._note("segment", speaker=CALLER, start_ms=start_ms, end_ms=end_ms, words=[list(w) for w in words])
                 self._caption(CALLER, text, start_ms, end_ms)
-            case CaptionsEnded(complete):
-                self._captions_complete = complete
+            case CaptionsEnded():
+                self._captions_ended = event
                 self._close_when_complete()
 
     def _caption(self, speaker: str, text: str, start_ms: int, end_ms: int) -> None:
@@ -402,7 +408,7 @@ class Call:
         self._close_when_complete()
 
     def _close_when_complete(self) -> None:
-        if self._ended and self._sink_closed and self._captions_complete is not None:
+        if self._ended and self._sink_closed and self._captions_ended is not None:
             self._close()
 
     def _close(self) -> None:
@@ -412,7 +418,8 @@ class Call:
         self._closed = True
         for timer in self._timers:
             timer.cancel()
-        self._note("captions", complete=bool(self._captions_complete))
+        captions = self._captions_ended or CaptionsEnded(complete=False)
+        self._note("captions", complete=captions.complete, **captions.model)
         self._note("closed")
         self._journal.close()
         self._services.enqueue("ingest_call", {"journal_path": f"{self._services.node}/{self._journal.path.name}"})

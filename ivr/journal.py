@@ -16,7 +16,7 @@ Kinds and their fields (all offsets are milliseconds since the call was answered
 | number | number, lookup_code: told to the caller |
 | held / resumed | offset_ms |
 | ended | reason (caller_hangup, completed, media_timeout, time_limit, shutdown, media_crashed), duration_ms |
-| captions | complete (bool): whether `segment` lines cover the whole call |
+| captions | complete (bool): whether `segment` lines cover the whole call; model, engine, demo of the recognizer |
 | closed | nothing follows; the worker may take the call |
 """
 

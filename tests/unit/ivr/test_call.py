@@ -170,7 +170,7 @@ class Desk:
             clock=self.clock,
             engine=self.engine,  # type: ignore[arg-type] # the in-memory engine
             prompts=PROMPTS,
-            machine=MenuMachine(load_flow(ROOT / "ivr/flows/intake.yaml", prompts=PROMPTS.names)),
+            machine=MenuMachine(load_flow(ROOT / "ivr/flows/intake.yaml", prompts=frozenset(PROMPTS.names))),
             publisher=self.publisher,
             enqueue=lambda name, arguments: self.jobs.append((name, arguments)),
             open_sink=lambda path, on_closed: Sink(path, on_closed, self.sinks_work),
@@ -257,7 +257,7 @@ def test_a_whole_call_leaves_a_journal_the_worker_can_use(desk: Desk) -> None:
     desk.finish_playing()
     desk.finish_playing()
     desk.speak(6)
-    desk.taps[0].on_event(CaptionPartial("路", 9000))
+    desk.taps[0].on_event(CaptionPartial("路"))
     desk.taps[0].on_event(CaptionFinal("路灯坏了", (("路灯", 9000, 9500, 0.9), ("坏了", 9500, 9900, 0.8))))
     desk.press("#")
     assert desk.jobs == [("assign_number", {"call_id": desk.journal().call_id})]

@@ -1,0 +1,362 @@
+"""`hotline demo`: a real call over loopback, from ringing to the ticket, with every step shown as it happens.
+
+Starts the whole product in a data folder of its own on free ports, lets the phone of `demo.phone` (a separate process
+with its own SIP and RTP) call, and checks what came out of it: the ticket in the database, and the recording's caller
+channel against what the phone sent, sample by sample.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import wave
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from tickets.repository import ticket_of_call
+
+from asr.evaluate import cer
+from asr.service import latest_transcript
+from console import service as accounts
+from console.masking import mask_phone
+from demo.callers import reference_text
+from demo.compare import caller_channel_matches
+from hotline.bus import Event, ValkeyBus
+from hotline.db import Database
+from hotline.errors import UnavailableError
+from hotline.settings import PREFIX, Settings, load_settings
+from hotline.supervisor import Supervisor
+from recordings.repository import recording_of_call
+from recordings.store import RecordingStore
+
+CALLER_NUMBER = "13800138000"
+CALL_TIMEOUT_S = 420.0
+TICKET_TIMEOUT_S = 60.0
+RTP_PORTS = 200
+
+
+@dataclass
+class Demo:
+    """What the demo has seen so far."""
+
+    settings: Settings
+    password: str
+    call_id: str = ""
+    caller: dict[str, Any] = field(default_factory=dict)  # the phone's last object
+    ended_at: float | None = None
+    ticket_at: float | None = None
+
+
+def run_demo(*, caller: str, keep: bool, as_json: bool) -> int:
+    """Runs the demo; returns the exit code: 0 only if the ticket stands and the recording is what was sent."""
+    screen = Console(stderr=as_json, highlight=False)
+    folder = Path(tempfile.mkdtemp(prefix="hotline-demo-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds through the clean-up below
+    try:
+        settings = _demo_settings(folder)
+        supervisor = Supervisor(settings, log_file=folder / "hotline.log")
+        try:
+            return _run(settings, supervisor, screen, caller=caller, keep=keep, as_json=as_json)
+        except UnavailableError as error:
+            screen.print(f"[red]✗[/] {error.message}")
+            _show_log(folder / "hotline.log", screen)
+            return 1
+        finally:
+            supervisor.stop()
+    except KeyboardInterrupt:
+        screen.print("已停止")
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(settings: Settings, supervisor: Supervisor, screen: Console, *, caller: str, keep: bool, as_json: bool) -> int:
+    screen.print("[bold]启动[/] ", end="")
+    supervisor.start(lambda name: screen.print(f"[green]✓[/] {name}  ", end=""))
+    screen.print()
+    demo = Demo(settings, _add_account(settings))
+    sent = settings.data_dir / "sent.wav"
+    _call(demo, caller, sent, screen)
+    result, problems = _check(demo, caller, sent)
+    _show_card(result, demo, screen)
+    for problem in problems:
+        screen.print(f"[red]✗[/] {problem}")
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False), flush=True)  # noqa: T201 - the command's output
+    if keep:
+        screen.print("一切继续运行，按 Ctrl-C 结束")
+        signal.signal(signal.SIGINT, lambda *_: supervisor.request_stop())
+        supervisor.watch()
+    return 1 if problems else 0
+
+
+def _demo_settings(folder: Path) -> Settings:
+    """The site's settings on free ports and in a folder of its own, whatever else is set."""
+    rtp = _free_rtp_range()
+    own = {
+        "DATA_DIR": str(folder),
+        "DATABASE_URL": "",
+        "VALKEY_URL": "",
+        "RECORDINGS_URL": "",
+        "NODE": "demo",
+        "SIP__ADDRESS": "127.0.0.1",
+        "SIP__PORT": str(_free_port(socket.SOCK_DGRAM, 5060)),
+        "SIP__ADVERTISED_ADDRESS": "",
+        "MEDIA__RTP_PORT_MIN": str(rtp),
+        "MEDIA__RTP_PORT_MAX": str(rtp + RTP_PORTS - 2),
+        "SIP__MAX_CALLS": "20",
+        "ASR__URL": "",
+        "ASR__PORT": str(_free_port(socket.SOCK_STREAM, 2700)),
+        "CONSOLE__ADDRESS": "127.0.0.1",
+        "CONSOLE__PORT": str(_free_port(socket.SOCK_STREAM, 8443)),
+        "LOG_LEVEL": "info",
+    }
+    os.environ.update({PREFIX + name: value for name, value in own.items()})
+    return load_settings()
+
+
+def _free_port(kind: socket.SocketKind, wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket(socket.AF_INET, kind) as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return int(sock.getsockname()[1])
+    raise UnavailableError("no free port on 127.0.0.1")
+
+
+def _free_rtp_range() -> int:
+    """An even port from which a sample of the next `RTP_PORTS` is free; the engine itself skips single busy ones."""
+    for base in range(20000, 60000, RTP_PORTS):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(base, base + 20, 2):
+                sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                sock.bind(("127.0.0.1", port))
+            return base
+    raise UnavailableError("no free RTP ports on 127.0.0.1")
+
+
+def _add_account(settings: Settings) -> str:
+    password = secrets.token_urlsafe(12)
+    with contextlib.closing(Database(settings.effective_database_url())) as database:
+        with database.transaction() as session:
+            accounts.create_user(
+                session,
+                username="demo",
+                display_name="演示账号",
+                role="admin",
+                password=password,
+                now=datetime.now(UTC),
+            )
+    return password
+
+
+# --- the call ---
+
+
+def _call(demo: Demo, caller: str, sent: Path, screen: Console) -> None:
+    """Lets the phone call and shows what happens until the ticket is there."""
+    news: queue.Queue[Callable[[], None]] = queue.Queue()
+    bus = ValkeyBus(demo.settings.effective_valkey_url())
+    subscription = bus.subscribe("call", "caption", "ticket")
+    done = threading.Event()
+    steps = _Steps(demo, screen)
+
+    def follow_bus() -> None:
+        while not done.is_set():
+            event = subscription.get(0.2)
+            if event is not None:
+                news.put(lambda event=event: steps.on_event(event))  # type: ignore[misc]
+
+    phone = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "demo.phone", "--json", "--codec", "pcma"),
+            *("--to", f"sip:12345@127.0.0.1:{demo.settings.sip.port}", "--from", CALLER_NUMBER),
+            *("--caller", caller, "--write-sent", str(sent)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def follow_phone() -> None:
+        assert phone.stdout is not None  # piped above
+        for line in phone.stdout:
+            news.put(lambda line=line: steps.on_phone(json.loads(line)))  # type: ignore[misc]
+        news.put(steps.on_phone_gone)
+
+    threads = [threading.Thread(target=follow, daemon=True) for follow in (follow_bus, follow_phone)]
+    try:
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + CALL_TIMEOUT_S
+        while demo.ticket_at is None or demo.ended_at is None:
+            limit = deadline if demo.ended_at is None else demo.ended_at + TICKET_TIMEOUT_S
+            with contextlib.suppress(queue.Empty):
+                news.get(timeout=0.2)()
+            if time.monotonic() > limit:
+                raise UnavailableError("the call did not become a ticket in time")
+    finally:
+        done.set()
+        if phone.poll() is None:
+            phone.terminate()
+        _, complaint = phone.communicate(timeout=10)
+        threads[0].join(2)
+        subscription.close()
+        bus.close()
+        if demo.ended_at is None and complaint:
+            screen.print(complaint[-2000:])
+
+
+class _Steps:
+    """Prints each step of the call."""
+
+    def __init__(self, demo: Demo, screen: Console) -> None:
+        self._demo = demo
+        self._screen = screen
+        self._started = time.monotonic()
+
+    def _say(self, text: str) -> None:
+        self._screen.print(f"[dim]{time.monotonic() - self._started:6.1f} 秒[/]  {text}")
+
+    def on_event(self, event: Event) -> None:
+        """News from the product."""
+        data = event.data
+        match event.name:
+            case "call.answered":
+                self._demo.call_id = str(data["call_id"])
+            case "caption.final":
+                who = {"caller": "[cyan]来电[/]", "hotline": "[magenta]热线[/]"}.get(str(data["speaker"]), "")
+                self._say(f"{who}  {data['text']}")
+            case "call.ended":
+                self._say(f"录音 {data['duration_ms'] / 1000:.1f} 秒已保存，正在形成工单 …")
+            case "ticket.created":
+                self._demo.ticket_at = time.monotonic()
+                self._say(f"[green]工单 {data['number']} 已生成[/]")
+
+    def on_phone(self, data: dict[str, Any]) -> None:
+        """News from the phone."""
+        match data.get("event"):
+            case "ringing":
+                self._say("拨号，振铃")
+            case "answered":
+                self._say(f"接通（{data['answer_ms']:.0f} 毫秒）")
+            case "speaking":
+                self._say("来电人开始说话")
+            case "spoken":
+                self._say("来电人说完，按 #")
+            case "ended":
+                self._demo.ended_at = time.monotonic()
+                self._say("挂机")
+        if "sent_sha256" in data or "sent" in data:
+            self._demo.caller = data
+
+    def on_phone_gone(self) -> None:
+        """The phone's process ended."""
+        if self._demo.ended_at is None:
+            raise UnavailableError("the phone ended before its call did")
+
+
+# --- what came out ---
+
+
+def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[str]]:
+    """The result object, and what is wrong with it."""
+    problems: list[str] = []
+    settings = demo.settings
+    with contextlib.closing(Database(settings.effective_database_url())) as database:
+        with database.transaction() as session:
+            ticket = ticket_of_call(session, demo.call_id)
+            recording = recording_of_call(session, demo.call_id)
+            transcript = latest_transcript(session, demo.call_id)
+            if ticket is None or recording is None or transcript is None:
+                raise UnavailableError("the ticket, recording or transcript is not in the database")
+            spoken = "".join(item.text for item in transcript.segments if item.speaker == "caller")
+            reference = reference_text(caller)
+            answered = demo.caller.get("answer_ms")
+            result = {
+                "call": {"id": demo.call_id, "answer_ms": answered, "duration_s": recording.duration_ms / 1000},
+                "recording": {
+                    "path": recording.path,
+                    "sha256": recording.sha256,
+                    "channels": recording.channels,
+                    "sample_rate": recording.sample_rate,
+                },
+                "transcript": {"text": spoken, "cer": None if reference is None else round(cer(reference, spoken), 4)},
+                "ticket": {
+                    "number": ticket.number,
+                    "category": ticket.category,
+                    "tier": ticket.tier,
+                    "overlay": ticket.overlay,
+                    "title": ticket.title,
+                    "caller": ticket.caller_name,
+                    "phone": ticket.phone,
+                    "place": ticket.place,
+                },
+                "timing": {"hangup_to_ticket_ms": _hangup_to_ticket_ms(demo)},
+            }
+            stored = recording.path
+    store = RecordingStore(settings.effective_recordings_url())
+    with store.open(stored) as handle, wave.open(handle, "rb") as wav:
+        frames = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
+    with wave.open(str(sent), "rb") as wav:
+        spoken_samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2")
+    match = caller_channel_matches(frames[:, 0], spoken_samples)
+    result["recording"]["caller_channel_exact"] = match.exact
+    if not match.exact:
+        problems.append(f"录音的来电声道与发送的不同（一致率 {match.ratio:.4f}）")
+    return result, problems
+
+
+def _hangup_to_ticket_ms(demo: Demo) -> int:
+    assert demo.ticket_at is not None  # `_call` returned
+    assert demo.ended_at is not None
+    return round((demo.ticket_at - demo.ended_at) * 1000)
+
+
+def _show_card(result: dict[str, Any], demo: Demo, screen: Console) -> None:
+    ticket, text = result["ticket"], result["transcript"]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    tier = f"{ticket['tier']}  {ticket['overlay']}".strip()
+    error = "" if text["cer"] is None else f"  [dim]字错误率 {text['cer']:.1%}[/]"
+    rows = [
+        ("标题", f"[bold]{ticket['title']}[/]"),
+        ("分类", ticket["category"] or "待定"),
+        ("等级", tier or "待定"),
+        ("诉求人", f"{ticket['caller'] or '未知'}   {mask_phone(ticket['phone'])}"),
+        ("地点", ticket["place"] or "未知"),
+        ("转写", text["text"] + error),
+        ("录音", "来电声道逐样本一致" if result["recording"]["caller_channel_exact"] else "[red]与发送的不同[/]"),
+        ("用时", f"挂机到成单 {result['timing']['hangup_to_ticket_ms']} 毫秒"),
+        ("控制台", f"https://127.0.0.1:{demo.settings.console.port}/tickets/{ticket['number']}"),
+        ("登录", f"demo / {demo.password}"),
+    ]
+    for label, value in rows:
+        table.add_row(label, value)
+    screen.print(Panel(table, title=f"工单 {ticket['number']}", border_style="green", expand=False))
+
+
+def _show_log(path: Path, screen: Console) -> None:
+    if path.exists():
+        screen.print(f"[dim]{''.join(_tail(path, 25))}[/]", markup=False)
+
+
+def _tail(path: Path, lines: int) -> Iterator[str]:
+    with open(path, encoding="utf-8", errors="replace") as handle:
+        yield from handle.readlines()[-lines:]
