@@ -228,7 +228,7 @@ class Site:
 
     def environment(self, service: str) -> dict[str, str]:
         """The service's own, mapped, and the ports, which a machine shared with others needs to be free ones."""
-        rtp = 20000 + (os.getpid() % 40) * 200
+        rtp = 20000 + (os.getpid() % 20) * 400  # two ports a call
         return {
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "HOTLINE_DATA_DIR": str(self.folder / "data" / service),
@@ -237,7 +237,7 @@ class Site:
             "HOTLINE_SIP__ADDRESS": "127.0.0.1",
             "HOTLINE_SIP__PORT": str(self.sip_port),
             "HOTLINE_MEDIA__RTP_PORT_MIN": str(rtp),
-            "HOTLINE_MEDIA__RTP_PORT_MAX": str(rtp + 198),
+            "HOTLINE_MEDIA__RTP_PORT_MAX": str(rtp + 398),
             "HOTLINE_ASR__PORT": str(self.ports["recognizer"]),
             "HOTLINE_CONSOLE__PORT": str(self.ports["console"]),
         }
