@@ -9,6 +9,7 @@ import json
 import logging
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from hotline.errors import ProtocolError, UnavailableError
 
 log = logging.getLogger(__name__)
 CHANNEL_PREFIX = "hotline:events:"
+RETRY_S = 0.3
 STATE_PREFIX = "hotline:state:"
 
 
@@ -146,7 +148,7 @@ class ValkeySubscription:
                 pubsub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
                 pubsub.subscribe(*self._channels)
                 self._pubsub = pubsub
-            message = self._pubsub.get_message(timeout=timeout_s)
+            message = self._next_message(timeout_s)
         except (redis.RedisError, OSError, ValueError) as error:
             self._drop()
             if not self._closed.is_set():
@@ -160,6 +162,15 @@ class ValkeySubscription:
         except ProtocolError as error:
             log.warning("%s", error)
             return None
+
+    def _next_message(self, timeout_s: float) -> Any:
+        """redis-py also returns None for the answers to SUBSCRIBE: those are no reason to stop waiting."""
+        deadline = time.monotonic() + timeout_s
+        while (remaining := deadline - time.monotonic()) > 0:
+            message = self._pubsub.get_message(timeout=remaining)
+            if message is not None:
+                return message
+        return None
 
     def _drop(self) -> None:
         pubsub, self._pubsub = self._pubsub, None
@@ -239,6 +250,7 @@ class BackgroundPublisher:
         self._bus = bus
         self._queue: queue.Queue[Callable[[], None]] = queue.Queue(limit)
         self._closing = threading.Event()
+        self._abandoned = threading.Event()
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
@@ -282,10 +294,11 @@ class BackgroundPublisher:
                     break
                 except UnavailableError as error:
                     log.warning("the bus waits: %s", error)
-                    if self._closing.wait(0.5):
+                    if self._abandoned.wait(RETRY_S):
                         return
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Sends what is queued, for at most `timeout_s`, and stops."""
         self._closing.set()
         self._thread.join(timeout_s)
+        self._abandoned.set()

@@ -152,16 +152,18 @@ def _free_rtp_range() -> int:
 
 def _add_account(settings: Settings) -> str:
     password = secrets.token_urlsafe(12)
-    with contextlib.closing(Database(settings.effective_database_url())) as database:
-        with database.transaction() as session:
-            accounts.create_user(
-                session,
-                username="demo",
-                display_name="演示账号",
-                role="admin",
-                password=password,
-                now=datetime.now(UTC),
-            )
+    with (
+        contextlib.closing(Database(settings.effective_database_url())) as database,
+        database.transaction() as session,
+    ):
+        accounts.create_user(
+            session,
+            username="demo",
+            display_name="演示账号",
+            role="admin",
+            password=password,
+            now=datetime.now(UTC),
+        )
     return password
 
 
@@ -278,38 +280,40 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
     """The result object, and what is wrong with it."""
     problems: list[str] = []
     settings = demo.settings
-    with contextlib.closing(Database(settings.effective_database_url())) as database:
-        with database.transaction() as session:
-            ticket = ticket_of_call(session, demo.call_id)
-            recording = recording_of_call(session, demo.call_id)
-            transcript = latest_transcript(session, demo.call_id)
-            if ticket is None or recording is None or transcript is None:
-                raise UnavailableError("the ticket, recording or transcript is not in the database")
-            spoken = "".join(item.text for item in transcript.segments if item.speaker == "caller")
-            reference = reference_text(caller)
-            answered = demo.caller.get("answer_ms")
-            result = {
-                "call": {"id": demo.call_id, "answer_ms": answered, "duration_s": recording.duration_ms / 1000},
-                "recording": {
-                    "path": recording.path,
-                    "sha256": recording.sha256,
-                    "channels": recording.channels,
-                    "sample_rate": recording.sample_rate,
-                },
-                "transcript": {"text": spoken, "cer": None if reference is None else round(cer(reference, spoken), 4)},
-                "ticket": {
-                    "number": ticket.number,
-                    "category": ticket.category,
-                    "tier": ticket.tier,
-                    "overlay": ticket.overlay,
-                    "title": ticket.title,
-                    "caller": ticket.caller_name,
-                    "phone": ticket.phone,
-                    "place": ticket.place,
-                },
-                "timing": {"hangup_to_ticket_ms": _hangup_to_ticket_ms(demo)},
-            }
-            stored = recording.path
+    with (
+        contextlib.closing(Database(settings.effective_database_url())) as database,
+        database.transaction() as session,
+    ):
+        ticket = ticket_of_call(session, demo.call_id)
+        recording = recording_of_call(session, demo.call_id)
+        transcript = latest_transcript(session, demo.call_id)
+        if ticket is None or recording is None or transcript is None:
+            raise UnavailableError("the ticket, recording or transcript is not in the database")
+        spoken = "".join(item.text for item in transcript.segments if item.speaker == "caller")
+        reference = reference_text(caller)
+        answered = demo.caller.get("answer_ms")
+        result = {
+            "call": {"id": demo.call_id, "answer_ms": answered, "duration_s": recording.duration_ms / 1000},
+            "recording": {
+                "path": recording.path,
+                "sha256": recording.sha256,
+                "channels": recording.channels,
+                "sample_rate": recording.sample_rate,
+            },
+            "transcript": {"text": spoken, "cer": None if reference is None else round(cer(reference, spoken), 4)},
+            "ticket": {
+                "number": ticket.number,
+                "category": ticket.category,
+                "tier": ticket.tier,
+                "overlay": ticket.overlay,
+                "title": ticket.title,
+                "caller": ticket.caller_name,
+                "phone": ticket.phone,
+                "place": ticket.place,
+            },
+            "timing": {"hangup_to_ticket_ms": _hangup_to_ticket_ms(demo)},
+        }
+        stored = recording.path
     store = RecordingStore(settings.effective_recordings_url())
     with store.open(stored) as handle, wave.open(handle, "rb") as wav:
         frames = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)

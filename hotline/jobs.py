@@ -53,7 +53,7 @@ class ValkeyJobs:
         )
         try:
             self.broker.enqueue(message)
-        except (redis.RedisError, dramatiq.ConnectionError) as error:
+        except (redis.RedisError, dramatiq.BrokerConnectionError) as error:
             raise UnavailableError(f"broker: {error}") from error
 
     def run(self, functions: Mapping[str, JobFunction], *, threads: int) -> dramatiq.Worker:
