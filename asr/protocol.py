@@ -102,7 +102,7 @@ def parse_reply(text: str) -> RecognitionEvent | None:
             partial = join_words(str(raw["partial"]).split())
             return Partial(partial) if partial else None
         words = words_of(raw.get("result", []))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ProtocolError(f"not a recognizer's reply: {text[:200]!r}") from error
     if words:
         return Final(words)
@@ -112,9 +112,10 @@ def parse_reply(text: str) -> RecognitionEvent | None:
 
 
 def words_of(result: list[dict[str, Any]]) -> tuple[Word, ...]:
-    """Kaldi's words ({"word", "start", "end", "conf"}, seconds) as `Word`s; raises `ValueError` or `KeyError`.
+    """Kaldi's words ({"word", "start", "end", "conf"}, seconds) as `Word`s.
 
-    Rounding may put a confidence just outside 0-1 or an end before its start; both are brought back.
+    Raises `ValueError`, `KeyError`, `TypeError` or `OverflowError` for what is none. Rounding may put
+    a confidence just outside 0-1 or an end before its start; both are brought back.
     """
     words = []
     for item in result:

@@ -167,9 +167,10 @@ def test_an_engine_that_fails_ends_its_connection_only(caplog: pytest.LogCapture
 
 def test_a_long_message_with_several_utterances_gets_one_reply() -> None:
     second = Final((Word("再见", 700, 900, 1.0),))
-    with running_server(ScriptedRecognizer([*SCRIPT, ScriptedEvent(1000, second)])) as server, connect(
-        server.url
-    ) as connection:
+    with (
+        running_server(ScriptedRecognizer([*SCRIPT, ScriptedEvent(1000, second)])) as server,
+        connect(server.url) as connection,
+    ):
         reply = ask(connection, bytes(16 * 1100))
     assert reply["text"] == "您好 我 再见"  # type: ignore[index]
 
@@ -276,15 +277,19 @@ def test_a_sigterm_ends_the_process_within_two_seconds_in_mid_call(tmp_path: Pat
 
 
 def test_a_batch_client_does_not_hold_up_a_live_one() -> None:
-    with running_server(VoskRecognizer(MODEL, allow_demo_model=True), max_message_bytes=1 << 24) as server:
-        with connect(server.url) as greedy, connect(server.url) as also_greedy, connect(server.url) as live:
-            ask(live, bytes(1600))
-            for connection in (greedy, also_greedy):
-                connection.send(speech("wages_lu") * 6)
-            began = time.monotonic()
-            for at in range(0, 16_000, 1600):
-                ask(live, speech()[at : at + 1600])
-            live_s = time.monotonic() - began
-            greedy.recv(60)
-            greedy_s = time.monotonic() - began
+    with (
+        running_server(VoskRecognizer(MODEL, allow_demo_model=True), max_message_bytes=1 << 24) as server,
+        connect(server.url) as greedy,
+        connect(server.url) as also_greedy,
+        connect(server.url) as live,
+    ):
+        ask(live, bytes(1600))
+        for connection in (greedy, also_greedy):
+            connection.send(speech("wages_lu") * 6)
+        began = time.monotonic()
+        for at in range(0, 16_000, 1600):
+            ask(live, speech()[at : at + 1600])
+        live_s = time.monotonic() - began
+        greedy.recv(60)
+        greedy_s = time.monotonic() - began
     assert live_s < greedy_s / 3

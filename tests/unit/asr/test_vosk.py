@@ -1,0 +1,107 @@
+"""The bundled model and damaged copies of it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from asr.engines.vosk import VoskRecognizer, check_files, read_manifest, read_model_info, read_sample_rate
+from asr.recognizer import ModelInfo
+from hotline.errors import ConfigurationError
+from hotline.settings import PACKAGE_ROOT
+
+BUNDLED = PACKAGE_ROOT / "asr/zh_tiny"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+
+
+def test_the_bundled_model_declares_itself_a_demo() -> None:
+    assert read_model_info(BUNDLED) == ModelInfo(name="zh_tiny", engine="vosk", demo=True)
+
+
+def test_the_bundled_model_is_whole() -> None:
+    manifest = read_manifest(BUNDLED)
+    check_files(BUNDLED, manifest)
+    on_disk = {str(file.relative_to(BUNDLED)) for file in BUNDLED.rglob("*") if file.is_file()}
+    assert set(manifest.files) == on_disk - {"model.json", "README.md"}
+
+
+def test_a_model_without_manifest_is_named_after_its_directory_and_no_demo(model: Path) -> None:
+    (model / "model.json").unlink()
+    assert read_model_info(model) == ModelInfo(name="model", engine="vosk", demo=False)
+    assert VoskRecognizer(model, allow_demo_model=False).capabilities.sample_rate == 8000
+
+
+def test_a_demo_model_is_refused_where_the_setting_says_so() -> None:
+    with pytest.raises(ConfigurationError, match="does not understand real people") as caught:
+        VoskRecognizer(BUNDLED, allow_demo_model=False)
+    assert "ALLOW_DEMO_MODEL" in caught.value.hint
+
+
+@pytest.mark.parametrize("place", ["absent", "conf/mfcc.conf"])
+def test_what_is_no_directory_is_refused(model: Path, place: str) -> None:
+    with pytest.raises(ConfigurationError, match="no model directory"):
+        VoskRecognizer(model / place, allow_demo_model=True)
+
+
+@pytest.mark.parametrize("name", sorted(json.loads((BUNDLED / "model.json").read_text())["files"]))
+def test_a_truncated_file_is_refused_before_libvosk_sees_it(model: Path, name: str) -> None:
+    whole = (model / name).read_bytes()
+    (model / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ConfigurationError, match=name):
+        VoskRecognizer(model, allow_demo_model=True)
+
+
+@pytest.mark.parametrize("name", ["am/final.mdl", "graph/words.txt", "graph/Gr.fst", "graph/HCLr.fst"])
+def test_a_missing_file_is_refused_also_without_a_manifest(model: Path, name: str) -> None:
+    (model / "model.json").unlink()
+    (model / name).unlink()
+    with pytest.raises(ConfigurationError):
+        VoskRecognizer(model, allow_demo_model=True)
+
+
+def test_a_file_libvosk_cannot_read_is_refused(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (model / "model.json").unlink()
+    (model / "am/final.mdl").write_bytes(b"hello")
+    with pytest.raises(ConfigurationError, match="libvosk cannot load"):
+        VoskRecognizer(model, allow_demo_model=True)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"demo": true}', '{"name": "x", "files": {"a": "b"}}', "\x00"])
+def test_a_damaged_manifest_is_refused(model: Path, text: str) -> None:
+    (model / "model.json").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"model\.json"):
+        read_model_info(model)
+
+
+@pytest.mark.parametrize(
+    ("conf", "rate"),
+    [
+        ("--sample-frequency=8000\n", 8000),
+        ("# --sample-frequency=8000\n--use-energy=false\n", 16_000),
+        ("--sample-frequency = 16000.0  # Hz\n", 16_000),
+        ("", 16_000),
+    ],
+)
+def test_the_rate_stands_in_the_feature_configuration(tmp_path: Path, conf: str, rate: int) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/mfcc.conf").write_text(conf)
+    assert read_sample_rate(tmp_path) == rate
+
+
+def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/mfcc.conf").write_text("--sample-frequency=fast\n")
+    with pytest.raises(ConfigurationError):
+        read_sample_rate(tmp_path)
+
+
+def test_loading_and_decoding_are_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    stream = VoskRecognizer(BUNDLED, allow_demo_model=True).open_stream()
+    stream.accept(bytes(16_000))
+    stream.finish()
+    assert capfd.readouterr() == ("", "")
