@@ -1,0 +1,161 @@
+"""The jitter buffer of all calls: one ring a call, filled by RTP timestamp on the engine's timeline.
+
+Positions are samples since the engine started, the same for all calls: frame `tick * 160` is heard at that tick. A
+stream's first packet is placed one playout delay after the head (the position being played) and all others by their
+timestamps relative to it, so order, duplicates and loss need no care: what never came stays silence of its length.
+
+| packet | what happens |
+|---|---|
+| new SSRC | the stream is placed anew |
+| behind the head | late: not heard any more, still recorded |
+| behind the frontier (recorded already), or too far ahead | dropped |
+| such packets only, for `RESYNC` long | the sender's clock jumped: the stream is placed anew |
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.media.ring import RING, Rings, Slots
+from ivr.media.types import SAMPLE_RATE, Samples
+
+MAX_AHEAD = SAMPLE_RATE // 2
+RESYNC = SAMPLE_RATE // 10
+MAX_DROPOUT = 3000
+"""A larger step of sequence numbers is a restart, not loss (RFC 3550 appendix A.1)."""
+
+
+@dataclass(frozen=True)
+class StreamCounters:
+    """Packets of a call. `dropped` ones were valid but fit nowhere; `lost` never came."""
+
+    received: int = 0
+    late: int = 0
+    dropped: int = 0
+    lost: int = 0
+
+    def __add__(self, other: "StreamCounters") -> "StreamCounters":
+        return StreamCounters(
+            received=self.received + other.received,
+            late=self.late + other.late,
+            dropped=self.dropped + other.dropped,
+            lost=self.lost + other.lost,
+        )
+
+
+class JitterBuffer:
+    """Tables over `slots` calls. Arrays of slots must name each slot once."""
+
+    def __init__(self, *, slots: int, delay: int) -> None:
+        self.delay = delay
+        self._rings = Rings(slots=slots)
+        self._frontier = np.zeros(slots, np.int64)
+        self._end = np.zeros(slots, np.int64)  # after the last sample placed
+        self._placed = np.zeros(slots, bool)
+        self._base_position = np.zeros(slots, np.int64)
+        self._base_timestamp = np.zeros(slots, np.uint32)
+        self._stray_since = np.zeros(slots, np.int64)  # head when packets began to fit nowhere, -1 while they fit
+        self._heard = np.zeros(slots, bool)
+        self._ssrc = np.zeros(slots, np.uint32)
+        self._sequence = np.zeros(slots, np.uint16)
+        self._received, self._late, self._dropped, self._lost = np.zeros((4, slots), np.int64)
+
+    def open(self, slot: int, *, position: int) -> None:
+        """Begins a call whose timeline starts at `position`."""
+        self._rings.clear(slot)
+        self._frontier[slot] = self._end[slot] = position
+        self._placed[slot] = self._heard[slot] = False
+        self._stray_since[slot] = -1
+        for counts in (self._received, self._late, self._dropped, self._lost):
+            counts[slot] = 0
+
+    def observe(self, slots: Slots, *, sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32]) -> None:
+        """Counts valid packets, also those without audio, and notices new streams."""
+        self._received[slots] += 1
+        same = self._heard[slots] & (self._ssrc[slots] == ssrc)
+        if not same.all():
+            new = slots[~same]
+            self._heard[new], self._placed[new] = True, False
+            self._ssrc[new], self._sequence[new] = ssrc[~same], sequence[~same] - np.uint16(1)
+        step = (sequence - self._sequence[slots]).view(np.int16).astype(np.int64)
+        restart = np.abs(step) > MAX_DROPOUT
+        ahead = (step > 0) | restart
+        self._sequence[slots[ahead]] = sequence[ahead]
+        # A packet that comes after a later one had been taken for lost.
+        missing = np.where(step > 0, step - 1, np.where(step < 0, -1, 0))
+        self._lost[slots] = np.maximum(self._lost[slots] + np.where(restart, 0, missing), 0)
+
+    def place(self, slots: Slots, *, timestamp: NDArray[np.uint32], samples: Samples, head: int) -> None:
+        """Puts one packet a call, samples (packets, length), where its timestamp says. `observe` it first."""
+        length = samples.shape[1]
+        if not self._placed[slots].all():
+            new = ~self._placed[slots]
+            self._anchor(slots[new], timestamp=timestamp[new], head=head)
+        position, fits = self._positions(slots, timestamp=timestamp, length=length, head=head)
+        if not fits.all():
+            stray = slots[~fits]
+            first = stray[self._stray_since[stray] < 0]
+            self._stray_since[first] = head
+            jumped = ~fits & (head - self._stray_since[slots] >= RESYNC)
+            if jumped.any():
+                self._anchor(slots[jumped], timestamp=timestamp[jumped], head=head)
+                position, fits = self._positions(slots, timestamp=timestamp, length=length, head=head)
+            self._dropped[slots[~fits]] += 1
+            slots, position, samples = slots[fits], position[fits], samples[fits]
+        self._stray_since[slots] = -1
+        self._late[slots] += position < head
+        self._end[slots] = np.maximum(self._end[slots], position + length)
+        self._rings.put(slots, samples, position=position)
+
+    def position(self, slot: int, *, timestamp: int, head: int) -> int | None:
+        """Where `timestamp` of the present stream lies on the timeline, None where it cannot be told."""
+        if not self._placed[slot]:
+            return None
+        position, fits = self._positions(
+            np.array([slot]), timestamp=np.array([timestamp], np.uint32), length=0, head=head
+        )
+        return int(position[0]) if fits[0] else None
+
+    def frames(self, slots: Slots, *, head: int) -> Samples:
+        """What is heard now: (calls, 160)."""
+        return self._rings.frames(slots, position=head)
+
+    def take(self, slot: int, *, count: int) -> Samples:
+        """Removes and returns the next `count` samples, at most RING: the frontier moves."""
+        samples = self._rings.take(slot, position=self.frontier(slot), count=count)
+        self._frontier[slot] += count
+        return samples
+
+    def frontier(self, slot: int) -> int:
+        """The position before which everything was taken."""
+        return int(self._frontier[slot])
+
+    def end(self, slot: int) -> int:
+        """The position after the last sample that came."""
+        return int(self._end[slot])
+
+    def counters(self, slot: int) -> StreamCounters:
+        """The call's packets so far."""
+        return StreamCounters(
+            received=int(self._received[slot]),
+            late=int(self._late[slot]),
+            dropped=int(self._dropped[slot]),
+            lost=int(self._lost[slot]),
+        )
+
+    def _anchor(self, slots: Slots, *, timestamp: NDArray[np.uint32], head: int) -> None:
+        self._base_timestamp[slots] = timestamp
+        self._base_position[slots] = head + self.delay
+        self._placed[slots] = True
+        self._stray_since[slots] = -1
+
+    def _positions(
+        self, slots: Slots, *, timestamp: NDArray[np.uint32], length: int, head: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Positions, and whether each lies where the ring has room. Timestamps wrap at 32 bits."""
+        offset = (timestamp - self._base_timestamp[slots]).view(np.int32)
+        position = self._base_position[slots] + offset
+        frontier = self._frontier[slots]
+        fits = (position >= frontier) & (position <= head + self.delay + MAX_AHEAD)
+        return position, fits & (position + length <= frontier + RING)

@@ -1,0 +1,39 @@
+"""The recent past and near future of every call's audio, one ring a call, addressed by timeline position in samples."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivr.media.types import FRAME_SAMPLES, Samples
+
+RING = 128 * FRAME_SAMPLES
+"""2.56 s: whole frames, so that a frame of the timeline never wraps."""
+
+Slots = NDArray[np.intp]
+
+
+class Rings:
+    """Silence wherever nothing was put. Holds positions from a call's frontier, the next to be taken, to RING later."""
+
+    def __init__(self, *, slots: int) -> None:
+        self._samples = np.zeros((slots, RING), np.int16)
+
+    def clear(self, slot: int) -> None:
+        """Makes one call's ring silent."""
+        self._samples[slot] = 0
+
+    def put(self, slots: Slots, samples: Samples, *, position: NDArray[np.int64] | int) -> None:
+        """Writes (calls, length) samples, each row at its position."""
+        start = np.broadcast_to(position, len(slots))[:, None]
+        self._samples[slots[:, None], (start + np.arange(samples.shape[1])) % RING] = samples
+
+    def frames(self, slots: Slots, *, position: int) -> Samples:
+        """The frames at `position`, a multiple of 160: (calls, 160)."""
+        column = position % RING
+        return self._samples[slots, column : column + FRAME_SAMPLES]
+
+    def take(self, slot: int, *, position: int, count: int) -> Samples:
+        """Removes and returns `count` samples, at most RING."""
+        columns = np.arange(position, position + count) % RING
+        samples: Samples = self._samples[slot, columns]
+        self._samples[slot, columns] = 0
+        return samples

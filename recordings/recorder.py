@@ -1,0 +1,331 @@
+"""The recorder: a call's timeline into a WAV file that is valid at every second, without the call ever waiting.
+
+`WavRecorder` only queues; the one `RecorderThread` of a process writes all files, several times a second, sizes in the
+header last. A full or broken disk ends that recording, never the call.
+"""
+
+import logging
+import os
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hotline.errors import InvalidInputError
+from ivr.media.types import SAMPLE_RATE, Samples
+
+logger = logging.getLogger(__name__)
+
+CHANNELS = 2
+SAMPLE_BYTES = 2
+FRAME_BYTES = CHANNELS * SAMPLE_BYTES
+WRITE_INTERVAL_S = 0.4
+PCM = 1
+
+_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_CHUNK = struct.Struct("<4sI")
+_FORMAT = struct.Struct("<HHIIHH")
+
+
+@dataclass(frozen=True)
+class WavInfo:
+    """What a WAV header says, in octets; `whole` where that agrees with the file's length."""
+
+    channels: int
+    sample_rate: int
+    frame_size: int
+    data_start: int
+    data_size: int
+    whole: bool
+
+    @property
+    def frames(self) -> int:
+        return self.data_size // self.frame_size
+
+    @property
+    def duration_ms(self) -> int:
+        return self.frames * 1000 // self.sample_rate
+
+
+@dataclass(frozen=True)
+class RecorderStats:
+    """Counts since the start; `dropped_samples` were replaced by silence because the disk was too slow."""
+
+    open: int
+    failed: int
+    dropped_samples: int
+
+
+class RecorderThread:
+    """Writes the files of all `WavRecorder`s given it. `queue_s`: audio each may hold while the disk stalls."""
+
+    def __init__(self, *, queue_s: float = 60.0) -> None:
+        self.queue_s = queue_s
+        self._recorders: set[WavRecorder] = set()
+        self._lock = threading.Lock()  # guards _recorders and _stopping
+        self._wake = threading.Event()
+        self._stopping = False
+        self._failed = self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Writes and closes every recording, then ends the thread; idempotent."""
+        with self._lock:
+            self._stopping = True
+            recorders = list(self._recorders)
+        for recorder in recorders:
+            recorder.close()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def stats(self) -> RecorderStats:
+        """A snapshot."""
+        with self._lock:
+            recorders = list(self._recorders)
+        return RecorderStats(
+            open=len(recorders),
+            failed=self._failed + sum(recorder.error is not None for recorder in recorders),
+            dropped_samples=self._dropped + sum(recorder.dropped_samples for recorder in recorders),
+        )
+
+    def add(self, recorder: "WavRecorder") -> None:
+        """Begins to write a recording; after `stop` it fails at once."""
+        with self._lock:
+            if not self._stopping:
+                self._recorders.add(recorder)
+                self._wake.set()
+                return
+        recorder.fail("the recorder is stopped")
+        recorder.finish()
+
+    def wake(self) -> None:
+        """Writes now and not at the next interval."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(WRITE_INTERVAL_S)
+            self._wake.clear()
+            with self._lock:
+                recorders = list(self._recorders)
+                if self._stopping and not recorders:
+                    return
+            for recorder in recorders:
+                if recorder.write_queued():
+                    with self._lock:
+                        self._recorders.remove(recorder)
+                        self._failed += recorder.error is not None
+                        self._dropped += recorder.dropped_samples
+                    recorder.finish()
+
+
+class WavRecorder:
+    """Implements `RecordingSink` for one stereo 16-bit WAV file. `on_closed` is told on the writer's thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        writer: RecorderThread,
+        sample_rate: int = SAMPLE_RATE,
+        on_closed: Callable[["WavRecorder"], None] | None = None,
+    ) -> None:
+        self.path = path
+        self.sample_rate = sample_rate
+        self.error: str | None = None
+        self.dropped_samples = 0
+        self._writer = writer
+        self._on_closed = on_closed
+        self._limit = int(writer.queue_s * sample_rate)
+        self._queue: deque[Samples | int] = deque()  # audio, or the length of a gap
+        self._queued = 0
+        self._lock = threading.Lock()  # guards _queue, _queued and _closing
+        self._closing = False
+        self._closed = threading.Event()
+        self._file: int | None = None
+        self._size = 0
+        writer.add(self)
+
+    @property
+    def failed(self) -> bool:
+        return self.error is not None
+
+    def write(self, stereo: Samples) -> None:
+        """Queues (n, 2) samples. Where the queue is full they become silence, so the timeline stays right."""
+        count = len(stereo)
+        with self._lock:
+            if self._closing or self.error is not None:
+                return
+            if self._queued + count <= self._limit:
+                self._queue.append(stereo)
+                self._queued += count
+                return
+            if self.dropped_samples == 0:
+                logger.error("%s: the disk is too slow, audio is lost", self.path)
+            self.dropped_samples += count
+            last = self._queue[-1] if self._queue else None
+            if isinstance(last, int):
+                self._queue[-1] = last + count
+            else:
+                self._queue.append(count)
+
+    def close(self) -> None:
+        """Ends the recording; what is queued is still written. Idempotent."""
+        with self._lock:
+            self._closing = True
+        self._writer.wake()
+
+    def wait_closed(self, timeout: float) -> bool:
+        """Whether the file was complete (or had failed) within `timeout` seconds."""
+        return self._closed.wait(timeout)
+
+    # The writer's side
+
+    def write_queued(self) -> bool:
+        """Writes what is queued and mends the header; returns whether the recording is over."""
+        with self._lock:
+            queue, self._queue, self._queued = self._queue, deque(), 0
+            closing = self._closing
+        try:
+            if self.error is None:
+                self._append(queue)
+        except Exception as error:  # one recording's trouble must not end the others'
+            self.fail(str(error))
+        if not closing:
+            return False
+        self._close_file()
+        return True
+
+    def finish(self) -> None:
+        """Tells that nothing follows."""
+        self._closed.set()
+        if self._on_closed is not None:
+            try:
+                self._on_closed(self)
+            except Exception:
+                logger.exception("%s: telling the end of the recording failed", self.path)
+
+    def fail(self, reason: str) -> None:
+        """Gives the recording up; what is written stays playable."""
+        self.error = reason
+        logger.error("%s: recording failed: %s", self.path, reason)
+
+    def _append(self, queue: deque[Samples | int]) -> None:
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+            self._write_header()
+        if not queue:
+            return
+        try:
+            audio = _join(queue)
+            _write_all(self._file, audio, offset=_HEADER.size + self._size)
+            self._size += len(audio)
+        finally:
+            self._write_header()
+
+    def _write_header(self) -> None:
+        if self._file is not None:
+            _write_all(self._file, wav_header(self._size, sample_rate=self.sample_rate), offset=0)
+
+    def _close_file(self) -> None:
+        if self._file is None:
+            return
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            self.fail(error.strerror or str(error))
+        os.close(self._file)
+        self._file = None
+
+
+def wav_header(data_size: int, *, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """The 44 octets before `data_size` octets of stereo 16-bit PCM (RIFF WAVE, Microsoft/IBM 1991)."""
+    return _HEADER.pack(
+        b"RIFF",
+        _HEADER.size - _CHUNK.size + data_size,
+        b"WAVE",
+        b"fmt ",
+        _FORMAT.size,
+        PCM,
+        CHANNELS,
+        sample_rate,
+        sample_rate * FRAME_BYTES,
+        FRAME_BYTES,
+        8 * SAMPLE_BYTES,
+        b"data",
+        data_size,
+    )
+
+
+def wav_info(path: Path) -> WavInfo:
+    """Reads a PCM WAV's header; raises `InvalidInputError` where there is none."""
+    with open(path, "rb") as file:
+        length = os.fstat(file.fileno()).st_size
+        head = file.read(12)
+        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            raise InvalidInputError(f"{path}: {'empty' if not length else 'no WAV header'}")
+        shape: tuple[int, ...] | None = None
+        while len(chunk := file.read(_CHUNK.size)) == _CHUNK.size:
+            name, size = _CHUNK.unpack(chunk)
+            if name == b"data" and shape is not None:
+                encoding, channels, sample_rate, _, frame_size, _ = shape
+                if encoding != PCM or not channels or not sample_rate or not frame_size:
+                    raise InvalidInputError(f"{path}: not PCM audio")
+                start = file.tell()
+                whole = _CHUNK.unpack(head[:8])[1] + _CHUNK.size == length and start + size <= length
+                return WavInfo(
+                    channels=channels,
+                    sample_rate=sample_rate,
+                    frame_size=frame_size,
+                    data_start=start,
+                    data_size=size,
+                    whole=whole and size % frame_size == 0,
+                )
+            body = file.read(min(size + size % 2, length))
+            if name == b"fmt " and len(body) >= _FORMAT.size:
+                shape = _FORMAT.unpack_from(body)
+    raise InvalidInputError(f"{path}: WAV header without audio")
+
+
+def repair_wav(path: Path) -> bool:
+    """Makes a file that a crash cut short a valid WAV: sizes from its length, a torn last frame cut off.
+
+    Returns whether anything had to be changed; raises `InvalidInputError` where the file has no WAV header.
+    """
+    info = wav_info(path)
+    if info.whole:
+        return False
+    length = path.stat().st_size
+    size = (length - info.data_start) // info.frame_size * info.frame_size
+    with open(path, "r+b") as file:
+        file.truncate(info.data_start + size)
+        file.seek(4)
+        file.write(struct.pack("<I", info.data_start + size - _CHUNK.size))
+        file.seek(info.data_start - 4)
+        file.write(struct.pack("<I", size))
+        file.flush()
+        os.fsync(file.fileno())
+    return True
+
+
+def _join(queue: Iterable[Samples | int]) -> bytes:
+    """The audio of a queue; gaps become silence."""
+    parts = [np.zeros((item, CHANNELS), np.int16) if isinstance(item, int) else item for item in queue]
+    return np.concatenate(parts).astype("<i2", copy=False).tobytes()
+
+
+def _write_all(file: int, data: bytes, *, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, offset)
+        view, offset = view[written:], offset + written
