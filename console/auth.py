@@ -64,7 +64,7 @@ def current_principal(request: Request) -> Principal:
     """The person signed in; raises `SignInRequiredError`. The database session is closed again on return."""
     context, token = context_of(request), request.cookies.get(SESSION_COOKIE)
     if token:
-        with context.database.transaction() as session:
+        with context.database.reading() as session:
             found = repository.login_session(session, service.token_digest(token), now=context.clock.now())
             if found is not None:
                 user = found.user
@@ -91,7 +91,7 @@ Listener = Annotated[Principal, Depends(require(Permission.HEAR))]
 
 def sign_in(context: ConsoleContext, *, username: str, password: str, address: str) -> str | None:
     """Checks a password and gives a session token, or None; every attempt is counted and logged."""
-    with context.database.transaction() as session:
+    with context.database.reading() as session:
         user = repository.user_named(session, username)
         password_hash = user.password_hash if user else None
     if not _CHECKS.acquire(timeout=_CHECK_WAIT_S):

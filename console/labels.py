@@ -2,28 +2,11 @@
 
 from collections.abc import Mapping
 
-STATES = {
-    "accepting": "受理中",
-    "to_dispatch": "待派单",
-    "to_sign": "待签收",
-    "return_review": "退单待审",
-    "handling": "办理中",
-    "deliberating": "会商中",
-    "extension_review": "延期待审",
-    "suspended": "挂账",
-    "to_review": "待审核",
-    "to_call_back": "待回访",
-    "redo": "重办",
-    "supervised": "督办",
-    "closed": "已办结",
-    "archived": "已归档",
-    "answered_directly": "直接答复",
-    "transferred": "已转接",
-    "merged": "并单",
-    "refused": "不予受理",
-}
+from tickets.lifecycle import State
+
+STATES = {state.value: state.label for state in State}
 STATE_TONES = {
-    **dict.fromkeys(("accepting", "to_dispatch", "to_sign", "redo"), "attention"),
+    **dict.fromkeys(("accepting", "to_dispatch", "to_sign"), "attention"),
     **dict.fromkeys(("handling", "deliberating", "to_review", "to_call_back"), "active"),
     **dict.fromkeys(("return_review", "extension_review", "suspended", "supervised"), "warning"),
     **dict.fromkeys(("closed", "answered_directly"), "done"),

@@ -7,9 +7,8 @@ from datetime import datetime
 from sqlalchemy import Exists, and_, delete, exists, insert, literal, or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from asr.models import Transcript
 from console.models import AuditEntry, LoginSession, User
-from recordings.models import Call, Recording
+from recordings.models import Call
 from tickets.models import Ticket
 
 
@@ -145,22 +144,6 @@ def ticket_with_history(session: Session, number: str) -> Ticket | None:
 def call_with_recording(session: Session, call_id: str) -> Call | None:
     """A call and its recording, or None."""
     return session.scalar(select(Call).options(joinedload(Call.recording)).where(Call.id == call_id))
-
-
-def recording_of_call(session: Session, call_id: str) -> Recording | None:
-    """The recording of a call, or None."""
-    return session.scalar(select(Recording).where(Recording.call_id == call_id))
-
-
-def latest_transcript(session: Session, call_id: str) -> Transcript | None:
-    """The newest version of a call's transcript with its segments, or None."""
-    return session.scalar(
-        select(Transcript)
-        .options(selectinload(Transcript.segments))
-        .where(Transcript.call_id == call_id)
-        .order_by(Transcript.version.desc())
-        .limit(1)
-    )
 
 
 def ticket_number_of_call(session: Session, call_id: str) -> str | None:

@@ -129,10 +129,20 @@ def audit(
     session.add(AuditEntry(at=at, username=username, action=action, subject=subject, address=address, reason=reason))
 
 
-def audit_hearing(session: Session, *, at: datetime, username: str, call_id: str, address: str, minutes: float) -> None:
-    """Logs that somebody hears a recording, once within `minutes` however many ranges the player asks for."""
-    entry = AuditEntry(at=at, username=username, action="hear", subject=call_id, address=address, reason="")
-    repository.add_audit_once(session, entry, since=at - timedelta(minutes=minutes))
+def logged(session: Session, entry: AuditEntry, *, minutes: float) -> bool:
+    """Whether the log has the same person, action and subject in the `minutes` before `entry`."""
+    return repository.audited_since(
+        session,
+        username=entry.username,
+        action=entry.action,
+        subject=entry.subject,
+        since=entry.at - timedelta(minutes=minutes),
+    )
+
+
+def log_once(session: Session, entry: AuditEntry, *, minutes: float) -> None:
+    """Appends `entry` unless it is `logged` already, however many requests arrive at once."""
+    repository.add_audit_once(session, entry, since=entry.at - timedelta(minutes=minutes))
 
 
 def unmasked(session: Session, *, username: str, number: str, now: datetime, minutes: float) -> bool:

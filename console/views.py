@@ -1,11 +1,15 @@
 """Rows as a page shows them: pure functions, personal numbers masked unless told otherwise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
+from asr import recognizer
 from asr.models import Segment, Transcript
+from asr.text import display
 from console import labels
 from console.masking import mask_numbers, mask_phone, mask_words
 from tickets.models import Evidence, Ticket, TicketEvent
@@ -51,11 +55,11 @@ class Fact:
 
 @dataclass(frozen=True)
 class Word:
-    """A stretch of a segment's text; without times it is punctuation or not aligned. Milliseconds."""
+    """A stretch of a segment's text and when it was spoken, in milliseconds."""
 
     text: str
-    start_ms: int | None = None
-    end_ms: int | None = None
+    start_ms: int
+    end_ms: int
     unsure: bool = False
 
 
@@ -165,29 +169,29 @@ def utterances(transcript: Transcript | None, *, masked: bool) -> tuple[Utteranc
 
 
 def _words(segment: Segment, *, masked: bool) -> tuple[Word, ...]:
-    words = align(segment.text, segment.words) or (Word(segment.text, segment.start_ms, segment.end_ms),)
+    words = timed(segment.text, segment.words) or (Word(segment.text, segment.start_ms, segment.end_ms),)
     if not masked:
         return words
     texts = mask_words([word.text for word in words])
-    return tuple(Word(text, word.start_ms, word.end_ms, word.unsure) for text, word in zip(texts, words, strict=True))
+    return tuple(replace(word, text=text) for text, word in zip(texts, words, strict=True))
 
 
-def align(text: str, words: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
-    """Gives the words' times to the stretches of `text` where they stand; what lies between keeps no time.
+def timed(text: str, rows: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
+    """The stretches of `text` with the times of the words they came from; `rows` are [text, start, end, confidence].
 
-    `words` are rows' `[text, start_ms, end_ms, confidence]`. Where the text was rewritten so that a word is not found
-    in it, the words themselves are the answer: exact times matter more than nice digits.
+    Where the text is not what recognition made of these words (a person's edit, an announcement), the words
+    themselves are the answer: exact times matter more than nice figures.
     """
-    aligned: list[Word] = []
-    position = 0
-    for spoken, start_ms, end_ms, confidence in words:
-        found = text.find(spoken, position)
-        if found < 0:
-            return tuple(Word(item[0], item[1], item[2], item[3] < UNSURE_BELOW) for item in words)
-        if found > position:
-            aligned.append(Word(text[position:found]))
-        aligned.append(Word(spoken, start_ms, end_ms, confidence < UNSURE_BELOW))
-        position = found + len(spoken)
-    if words and position < len(text):
-        aligned.append(Word(text[position:]))
-    return tuple(aligned)
+    try:
+        words = [recognizer.Word(*row) for row in rows]
+    except (TypeError, ValueError):
+        return ()
+    shown = display(words)
+    if shown.text != text:
+        return tuple(_timed(word.text, word) for word in words)
+    pairs = groupby(zip(shown.text, shown.word_of, strict=True), key=itemgetter(1))
+    return tuple(_timed("".join(character for character, _ in stretch), words[index]) for index, stretch in pairs)
+
+
+def _timed(text: str, word: recognizer.Word) -> Word:
+    return Word(text, word.start_ms, word.end_ms, unsure=word.confidence < UNSURE_BELOW)

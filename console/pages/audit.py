@@ -21,7 +21,7 @@ def show_audit(
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
 ) -> HTMLResponse:
     """Newest first, a page at a time."""
-    with context_of(request).database.transaction() as session:
+    with context_of(request).database.reading() as session:
         entries = repository.audit_page(session, before=before, limit=PAGE_SIZE + 1)
         values = {
             "entries": entries[:PAGE_SIZE],

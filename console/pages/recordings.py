@@ -8,10 +8,12 @@ from fastapi.responses import Response, StreamingResponse
 
 from console import auth, repository, service
 from console.context import ConsoleContext, client_address, context_of
+from console.models import AuditEntry
 from console.permissions import Permission
 from console.ranges import UnsatisfiableRangeError, parse_range
 from hotline.errors import NotFoundError
 from recordings.models import Recording
+from recordings.repository import find_recording
 from recordings.service import peaks_name
 
 router = APIRouter()
@@ -23,17 +25,21 @@ MEDIA_TYPE = "audio/wav"
 def hear(request: Request, listener: auth.Listener, call_id: str) -> Response:
     """The WAV, whole or a range of it (206, RFC 9110 section 14); logged once a hearing."""
     context = context_of(request)
-    with context.database.transaction() as session:
-        recording = _recording(repository.recording_of_call(session, call_id))
-    with context.database.transaction() as session:
-        service.audit_hearing(
-            session,
-            at=context.clock.now(),
-            username=listener.username,
-            call_id=call_id,
-            address=client_address(request),
-            minutes=context.settings.console.hearing_minutes,
-        )
+    hearing = AuditEntry(
+        at=context.clock.now(),
+        username=listener.username,
+        action="hear",
+        subject=call_id,
+        address=client_address(request),
+        reason="",
+    )
+    minutes = context.settings.console.hearing_minutes
+    with context.database.reading() as session:
+        recording = _recording(find_recording(session, call_id))
+        logged = service.logged(session, hearing, minutes=minutes)
+    if not logged:
+        with context.database.transaction() as session:
+            service.log_once(session, hearing, minutes=minutes)
     tag = f'"{recording.sha256}"'
     wanted = request.headers.get("range")
     if request.headers.get("if-range", tag) != tag:
@@ -50,7 +56,7 @@ def download(
     """The WAV as a file to keep; each time is logged."""
     context = context_of(request)
     with context.database.transaction() as session:
-        recording = _recording(repository.recording_of_call(session, call_id))
+        recording = _recording(find_recording(session, call_id))
         number = repository.ticket_number_of_call(session, call_id)
         service.audit(
             session,
@@ -68,8 +74,8 @@ def download(
 def peaks(request: Request, _listener: auth.Listener, call_id: str) -> Response:
     """The waveform of both channels: `{"rate": pairs a second, "channels": [[min, max, ...], ...]}`, -128 to 127."""
     context = context_of(request)
-    with context.database.transaction() as session:
-        recording = _recording(repository.recording_of_call(session, call_id))
+    with context.database.reading() as session:
+        recording = _recording(find_recording(session, call_id))
     with context.store.open(peaks_name(recording.path)) as file:
         return Response(file.read(), media_type="application/json")
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from asr.repository import latest_transcript
 from console import auth, repository, service, views
 from console.context import client_address, context_of
 from console.masking import mask_numbers
@@ -60,7 +61,7 @@ def list_tickets(
     wanted = TicketFilter(
         state=state, category=category, text=text, phone=text if principal.may(Permission.UNMASK) else ""
     )
-    with context_of(request).database.transaction() as session:
+    with context_of(request).database.reading() as session:
         found = repository.ticket_page(session, wanted, after=parse_cursor(after), limit=PAGE_SIZE + 1)
         categories = repository.categories_in_use(session)
         rows, more = [views.ticket_row(ticket) for ticket in found[:PAGE_SIZE]], len(found) > PAGE_SIZE
@@ -95,13 +96,13 @@ def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLRe
     """A ticket with its evidence, history and transcript."""
     context, now = context_of(request), context_of(request).clock.now()
     minutes = context.settings.console.unmask_minutes
-    with context.database.transaction() as session:
+    with context.database.reading() as session:
         ticket = _ticket(repository.ticket_with_history(session, number))
         full = principal.may(Permission.UNMASK) and service.unmasked(
             session, username=principal.username, number=number, now=now, minutes=minutes
         )
         call = repository.call_with_recording(session, ticket.call_id) if ticket.call_id else None
-        transcript = repository.latest_transcript(session, ticket.call_id) if ticket.call_id else None
+        transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
         values = {
             "ticket": views.ticket_row(ticket),
             "type": ticket.type,
