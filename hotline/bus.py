@@ -139,6 +139,7 @@ class ValkeySubscription:
         self._channels = [CHANNEL_PREFIX + topic for topic in topics]
         self._pubsub: Any = None
         self._closed = threading.Event()
+        self._absence = Absence("subscription")
 
     def get(self, timeout_s: float) -> Event | None:
         if self._closed.is_set():
@@ -152,9 +153,10 @@ class ValkeySubscription:
         except (redis.RedisError, OSError, ValueError) as error:
             self._drop()
             if not self._closed.is_set():
-                log.warning("broker away, subscribing again: %s", error)
+                self._absence.noticed(error)
                 self._closed.wait(min(timeout_s, 0.5))
             return None
+        self._absence.over()
         if message is None:
             return None
         try:
@@ -181,6 +183,26 @@ class ValkeySubscription:
     def close(self) -> None:
         self._closed.set()
         self._drop()
+
+
+class Absence:
+    """Logs once that the broker is away and once that it is back, however often it is asked meanwhile."""
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+        self._away = False
+
+    def noticed(self, error: Exception) -> None:
+        """The broker did not answer."""
+        if not self._away:
+            self._away = True
+            log.warning("%s: the broker is away, trying again: %s", self._who, error)
+
+    def over(self) -> None:
+        """The broker answered."""
+        if self._away:
+            self._away = False
+            log.warning("%s: the broker is back", self._who)
 
 
 class MemoryBus:
@@ -251,6 +273,7 @@ class BackgroundPublisher:
         self._queue: queue.Queue[Callable[[], None]] = queue.Queue(limit)
         self._closing = threading.Event()
         self._abandoned = threading.Event()
+        self._absence = Absence("publisher")
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
@@ -291,11 +314,13 @@ class BackgroundPublisher:
             while True:
                 try:
                     send()
-                    break
                 except UnavailableError as error:
-                    log.warning("the bus waits: %s", error)
+                    self._absence.noticed(error)
                     if self._abandoned.wait(RETRY_S):
                         return
+                else:
+                    self._absence.over()
+                    break
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Sends what is queued, for at most `timeout_s`, and stops."""

@@ -6,6 +6,7 @@ channel against what the phone sent, sample by sample.
 """
 
 import contextlib
+import csv
 import json
 import os
 import queue
@@ -35,8 +36,8 @@ from asr.evaluate import cer
 from asr.service import latest_transcript
 from console import service as accounts
 from console.masking import mask_phone
-from demo.callers import reference_text
 from demo.compare import caller_channel_matches
+from demo.phone import CALLERS
 from hotline.bus import Event, ValkeyBus
 from hotline.db import Database
 from hotline.errors import UnavailableError
@@ -206,7 +207,7 @@ def _call(demo: Demo, caller: str, sent: Path, screen: Console) -> None:
         for thread in threads:
             thread.start()
         deadline = time.monotonic() + CALL_TIMEOUT_S
-        while demo.ticket_at is None or demo.ended_at is None:
+        while demo.ticket_at is None or not demo.caller:
             limit = deadline if demo.ended_at is None else demo.ended_at + TICKET_TIMEOUT_S
             with contextlib.suppress(queue.Empty):
                 news.get(timeout=0.2)()
@@ -260,12 +261,14 @@ class _Steps:
             case "speaking":
                 self._say("来电人开始说话")
             case "spoken":
-                self._say("来电人说完，按 #")
+                self._say("来电人说完")
+            case "digit":
+                self._say(f"来电人按 {data['digit']}")
             case "ended":
                 self._demo.ended_at = time.monotonic()
                 self._say("挂机")
-        if "sent_sha256" in data or "sent" in data:
-            self._demo.caller = data
+            case "result":
+                self._demo.caller = data
 
     def on_phone_gone(self) -> None:
         """The phone's process ended."""
@@ -290,7 +293,7 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
         if ticket is None or recording is None or transcript is None:
             raise UnavailableError("the ticket, recording or transcript is not in the database")
         spoken = "".join(item.text for item in transcript.segments if item.speaker == "caller")
-        reference = reference_text(caller)
+        reference = _reference_text(caller)
         answered = demo.caller.get("answer_ms")
         result = {
             "call": {"id": demo.call_id, "answer_ms": answered, "duration_s": recording.duration_ms / 1000},
@@ -324,6 +327,12 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
     if not match.exact:
         problems.append(f"录音的来电声道与发送的不同（一致率 {match.ratio:.4f}）")
     return result, problems
+
+
+def _reference_text(caller: str) -> str | None:
+    """What a caller of the demonstration says; None for a WAV file."""
+    with open(CALLERS / "callers.tsv", encoding="utf-8", newline="") as handle:
+        return {row["name"]: row["text"] for row in csv.DictReader(handle, delimiter="\t")}.get(caller)
 
 
 def _hangup_to_ticket_ms(demo: Demo) -> int:

@@ -6,10 +6,8 @@ Each runs in the foreground until `stop` is set and then ends within a few secon
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from recordings.recorder import RecorderThread, WavRecorder
 from tickets.jobs import TicketJobs
 
 from asr.recognizer import Final, ModelInfo, Partial
@@ -26,10 +24,10 @@ from hotline.probes import HEARTBEAT_S
 from hotline.settings import Settings
 from ivr.call import CALLER, CallServices, CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded, Exchange
 from ivr.media.engine import MediaEngine
-from ivr.media.types import RecordingSink
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import PromptLibrary
 from ivr.sip import SipServer
+from recordings.recorder import RecorderThread, WavRecorder
 from recordings.recovery import recover_spool
 from recordings.store import RecordingStore
 
@@ -57,6 +55,7 @@ def run_media(settings: Settings, stop: threading.Event) -> None:
     for path in recover_spool(spool, now=clock.now()):
         enqueue("ingest_call", {"journal_path": f"{settings.node}/{path.name}"})
     recorders = RecorderThread()
+    recorders.start()
     captions = CaptionService(settings.effective_asr_url(), max_live_calls=settings.asr.max_live_calls)
     engine = MediaEngine(
         bind_address=settings.sip.address,
@@ -85,7 +84,7 @@ def run_media(settings: Settings, stop: threading.Event) -> None:
             machine=MenuMachine(flow),
             publisher=publisher,
             enqueue=enqueue,
-            open_sink=lambda path, on_closed: _open_sink(path, recorders, on_closed),
+            open_sink=lambda path, on_closed: WavRecorder(path, writer=recorders, on_closed=lambda _: on_closed()),
             open_captions=lambda call_id, on_event: captions.open(
                 call_id, speaker=CALLER, on_event=lambda event: _translate_caption(event, on_event)
             ),
@@ -101,7 +100,7 @@ def run_media(settings: Settings, stop: threading.Event) -> None:
     numbers.close()
     engine.stop()
     captions.close()
-    recorders.close()
+    recorders.stop()
     publisher.close()
 
 
@@ -194,10 +193,6 @@ def _ready(exchange: Exchange | None) -> Exchange:
     if exchange is None:
         raise UnavailableError("starting")
     return exchange
-
-
-def _open_sink(path: Path, recorders: RecorderThread, on_closed: Callable[[], None]) -> RecordingSink:
-    return WavRecorder(path, recorders, on_closed=on_closed)
 
 
 def _translate_caption(event: Partial | Final | StreamEnded, deliver: Callable[[CaptionEvent], None]) -> None:

@@ -193,6 +193,8 @@ class MenuMachine:
 
     def _enter(self, state: MenuState, name: str, now: float) -> tuple[MenuState, list[MenuCommand]]:
         present = self.flow.states[name]
+        if present.kind == "number" and state.number is not None:
+            return self._enter(state, present.next["assigned"], now)
         entered = MenuState(name=name, playing=bool(present.play), number=state.number, over=present.kind == "hangup")
         commands: list[MenuCommand] = []
         if present.play:
@@ -202,8 +204,6 @@ class MenuMachine:
         if present.record is not None and not present.play:
             return replace(entered, deadline=now + present.record.no_speech_s), commands
         if present.kind == "number":
-            if state.number is not None:
-                return self._leave(entered, present.next["assigned"], now)
             return replace(entered, deadline=now + present.timeout_s), [*commands, RequestNumber()]
         return entered, commands
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hotline.errors import InvalidInputError
 from ivr.journal import JOURNAL_SUFFIX, Journal, JournalWriter
-from recordings.recorder import repair_wav
+from recordings.recorder import repair_wav, wav_info
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,8 @@ def recover_spool(spool: Path, *, now: datetime) -> list[Path]:
         duration_ms = 0
         if journal.audio_path.exists():
             try:
-                duration_ms = repair_wav(journal.audio_path)
+                repair_wav(journal.audio_path)
+                duration_ms = wav_info(journal.audio_path).duration_ms
             except (InvalidInputError, OSError) as error:
                 log.error("recording %s cannot be repaired: %s", journal.audio_path, error)
         writer = JournalWriter(path)
