@@ -119,9 +119,9 @@ def test_what_has_no_prompt_is_not_spelled(bundled: PromptLibrary, value: str) -
 
 def test_bundled_set_is_complete(bundled: PromptLibrary) -> None:
     bundled.require(
-        "notice say_demand no_speech registering number_is lookup_is registered_without_number thanks "
-        "goodbye_no_speech repeat beep".split()
+        ["notice", "say_demand", "no_speech", "registering", "number_is", "lookup_is", "registered_without_number"]
     )
+    bundled.require(["thanks", "goodbye_no_speech", "repeat", "beep"])
     bundled.require(bundled.spell("abcdefghijklmnopqrstuvwxyz0123456789"))
 
 
