@@ -69,10 +69,10 @@ def cer(reference: str, hypothesis: str) -> float:
 
 
 def read_references(table: Path) -> dict[str, str]:
-    """Name to text from a tab-separated file (name, text, ...); raises `ConfigurationError`."""
+    """Name (without .wav) to text from a tab-separated file (name, text, ...); raises `ConfigurationError`."""
     try:
         rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return {row[0]: row[1] for row in rows}
+        return {row[0].removesuffix(".wav"): row[1] for row in rows}
     except (OSError, IndexError) as error:
         raise ConfigurationError(f"{table} is no table of transcripts: {error}") from error
 
