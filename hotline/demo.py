@@ -43,7 +43,7 @@ from hotline.db import Database
 from hotline.errors import UnavailableError
 from hotline.settings import PREFIX, Settings, load_settings
 from hotline.supervisor import Supervisor
-from recordings.repository import recording_of_call
+from recordings.repository import find_recording
 from recordings.store import RecordingStore
 
 CALLER_NUMBER = "13800138000"
@@ -288,7 +288,7 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
         database.transaction() as session,
     ):
         ticket = ticket_of_call(session, demo.call_id)
-        recording = recording_of_call(session, demo.call_id)
+        recording = find_recording(session, demo.call_id)
         transcript = latest_transcript(session, demo.call_id)
         if ticket is None or recording is None or transcript is None:
             raise UnavailableError("the ticket, recording or transcript is not in the database")
