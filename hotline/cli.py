@@ -1,4 +1,4 @@
-"""The command line: `hotline COMMAND`."""
+"""The command line: `hotline COMMAND`. Commands import what they need, so a media process does not load the console."""
 
 import json
 import signal
@@ -9,19 +9,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from console import service as accounts
 from hotline import __version__
 from hotline.clock import SystemClock
-from hotline.demo import run_demo
-from hotline.doctor import Finding, examine, examine_process
-from hotline.errors import HotlineError
+from hotline.db import Database
+from hotline.errors import HotlineError, InvalidInputError
 from hotline.logs import configure_logging
+from hotline.probes import PROCESSES
 from hotline.settings import Settings, load_settings
 from hotline.supervisor import Supervisor
-from hotline.wiring import RUNNERS, open_database
+from hotline.wiring import run_process
+from hotline.wiring.database import open_database
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A public hotline.")
 user_app = typer.Typer(no_args_is_help=True, help="Accounts of the console.")
@@ -49,16 +50,16 @@ def serve() -> None:
 
 
 @app.command()
-def run(process: Annotated[str, typer.Argument(help=" | ".join(RUNNERS))]) -> None:
+def run(process: Annotated[str, typer.Argument(help=" | ".join(PROCESSES))]) -> None:
     """Run one process in the foreground, for a cluster or a container."""
-    if process not in RUNNERS:
-        raise typer.BadParameter(f"no process named {process}; there are {', '.join(RUNNERS)}")
+    if process not in PROCESSES:
+        raise typer.BadParameter(f"no process named {process}; there are {', '.join(PROCESSES)}")
     settings = load_settings()
     configure_logging(settings.log_level, process)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    RUNNERS[process](settings, stop)
+    run_process(process, settings, stop)
 
 
 @app.command()
@@ -68,6 +69,8 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Place a real call over loopback and show its ticket."""
+    from hotline.demo import run_demo
+
     configure_logging("warning", "demo")
     raise typer.Exit(run_demo(caller=caller, keep=keep, as_json=as_json))
 
@@ -75,8 +78,6 @@ def demo(
 @app.command()
 def migrate() -> None:
     """Bring the database to this version's schema."""
-    from hotline.db import Database
-
     settings = load_settings()
     database = Database(settings.effective_database_url())
     database.migrate()
@@ -89,9 +90,15 @@ def doctor(
     process: Annotated[str, typer.Option(help="ask only whether this process works, for health checks")] = "",
 ) -> None:
     """Check ports, disk, model, certificate, clock, broker, database and prompts, and say how to mend what is wrong."""
+    from hotline.doctor import examine, examine_process
+
     settings = load_settings()
     findings = [examine_process(process, settings)] if process else examine(settings)
-    _print_findings(findings)
+    marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+    for finding in findings:
+        out.print(f"{marks[finding.level]} {escape(finding.subject)}: {escape(finding.message)}", highlight=False)
+        if finding.hint:
+            out.print(f"    → {escape(finding.hint)}", style="dim", highlight=False)
     raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
 
 
@@ -115,6 +122,8 @@ def user_add(
     password_file: Annotated[Path | None, typer.Option(help="read the password from a file; else it is asked")] = None,
 ) -> None:
     """Add an account."""
+    from console import service as accounts
+
     database = open_database(load_settings())
     with database.transaction() as session:
         accounts.create_user(
@@ -131,6 +140,8 @@ def user_add(
 @user_app.command("passwd")
 def user_passwd(username: str, password_file: Path | None = None) -> None:
     """Set an account's password; its sign-ins end."""
+    from console import service as accounts
+
     database = open_database(load_settings())
     with database.transaction() as session:
         accounts.set_password(session, username=username, password=_password(password_file))
@@ -140,6 +151,8 @@ def user_passwd(username: str, password_file: Path | None = None) -> None:
 @user_app.command("disable")
 def user_disable(username: str) -> None:
     """Disable an account; its sign-ins end."""
+    from console import service as accounts
+
     database = open_database(load_settings())
     with database.transaction() as session:
         accounts.set_disabled(session, username=username, disabled=True)
@@ -149,6 +162,8 @@ def user_disable(username: str) -> None:
 @user_app.command("enable")
 def user_enable(username: str) -> None:
     """Enable a disabled account."""
+    from console import service as accounts
+
     database = open_database(load_settings())
     with database.transaction() as session:
         accounts.set_disabled(session, username=username, disabled=False)
@@ -158,6 +173,8 @@ def user_enable(username: str) -> None:
 @user_app.command("list")
 def user_list() -> None:
     """List the accounts."""
+    from console import service as accounts
+
     database = open_database(load_settings())
     table = Table("账号", "姓名", "角色", "状态")
     with database.transaction() as session:
@@ -174,17 +191,12 @@ def console_address(settings: Settings) -> str:
 
 def _password(path: Path | None) -> str:
     if path is not None:
-        return path.read_text(encoding="utf-8").strip()
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInputError(f"password file {path}: {error}") from error
     answer: Any = typer.prompt("密码", hide_input=True, confirmation_prompt=True)
     return str(answer)
-
-
-def _print_findings(findings: list[Finding]) -> None:
-    marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
-    for finding in findings:
-        out.print(f"{marks[finding.level]} {finding.subject}: {finding.message}")
-        if finding.hint:
-            out.print(f"    → {finding.hint}", style="dim")
 
 
 def main() -> None:
@@ -192,9 +204,9 @@ def main() -> None:
     try:
         app()
     except HotlineError as error:
-        err.print(f"[red]错误[/] {type(error).__name__}: {error.message}", markup=True, highlight=False)
+        err.print(f"[red]错误[/] {type(error).__name__}: {escape(error.message)}", highlight=False)
         if error.hint:
-            err.print(f"  → {error.hint}", highlight=False)
+            err.print(f"  → {escape(error.hint)}", highlight=False)
         sys.exit(1)
     except SQLAlchemyError as error:
         err.print(f"[red]错误[/] 数据库: {type(error).__name__}", highlight=False)

@@ -1,26 +1,17 @@
-"""Puts the packages together: one function for each process of the product.
-
-Each runs in the foreground until `stop` is set and then ends within a few seconds.
-"""
+"""The media process: SIP, RTP, recorders and live captions. Needs no other process to finish a call."""
 
 import logging
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from tickets.jobs import TicketJobs
-
 from asr.recognizer import Final, ModelInfo, Partial
-from asr.server import serve_recognizer
 from asr.stream import CaptionService, StreamEnded
 from asr.text import display
-from console.server import serve_console
 from hotline.bus import BackgroundPublisher, Event, ValkeyBus
 from hotline.clock import SystemClock
-from hotline.db import Database
-from hotline.errors import ConfigurationError, UnavailableError
-from hotline.jobs import JobFunction, ValkeyJobs
-from hotline.probes import HEARTBEAT_S
+from hotline.errors import UnavailableError
+from hotline.jobs import ValkeyJobs
 from hotline.settings import Settings
 from ivr.call import CALLER, CallServices, CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded, Exchange
 from ivr.media.engine import MediaEngine
@@ -29,17 +20,14 @@ from ivr.prompts import PromptLibrary
 from ivr.sip import SipServer
 from recordings.recorder import RecorderThread, WavRecorder
 from recordings.recovery import recover_spool
-from recordings.store import RecordingStore
 
 log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 3.0
-SWEEP_S = 10.0
-WORKER_THREADS = 4
 
 
-def run_media(settings: Settings, stop: threading.Event) -> None:
-    """SIP, RTP, recorders. Needs no other process: what it cannot hand over waits in the spool."""
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Answers calls until `stop` is set; calls in progress are then ended with BYE and their journals closed."""
     clock = SystemClock()
     spool = settings.spool_dir / settings.node
     spool.mkdir(parents=True, exist_ok=True)
@@ -84,7 +72,7 @@ def run_media(settings: Settings, stop: threading.Event) -> None:
             machine=MenuMachine(flow),
             publisher=publisher,
             enqueue=enqueue,
-            open_sink=lambda path, on_closed: WavRecorder(path, writer=recorders, on_closed=lambda _: on_closed()),
+            open_sink=lambda path, on_closed: WavRecorder(path, writer=recorders, on_closed=on_closed),
             open_captions=lambda call_id, on_event: captions.open(
                 call_id, speaker=CALLER, on_event=lambda event: _translate_caption(event, on_event)
             ),
@@ -102,68 +90,6 @@ def run_media(settings: Settings, stop: threading.Event) -> None:
     captions.close()
     recorders.stop()
     publisher.close()
-
-
-def run_recognizer(settings: Settings, stop: threading.Event) -> None:
-    """The recognizer's WebSocket server."""
-    serve_recognizer(settings, stop)
-
-
-def run_worker(settings: Settings, stop: threading.Event) -> None:
-    """Runs jobs, sweeps the spool and reports that it lives."""
-    clock = SystemClock()
-    database = open_database(settings)
-    bus = ValkeyBus(settings.effective_valkey_url())
-    jobs = ValkeyJobs(settings.effective_valkey_url())
-    ticket_jobs = TicketJobs(
-        settings=settings,
-        database=database,
-        jobs=jobs,
-        bus=bus,
-        store=RecordingStore(settings.effective_recordings_url()),
-        clock=clock,
-    )
-    functions: dict[str, JobFunction] = ticket_jobs.functions()
-    worker = jobs.run(functions, threads=WORKER_THREADS)
-    log.info("working on %s", ", ".join(sorted(functions)))
-    next_sweep = 0.0
-    while not stop.is_set():
-        try:
-            bus.put_state("worker", settings.node, {"at": clock.now().isoformat()}, ttl_s=3 * HEARTBEAT_S)
-            if clock.monotonic() >= next_sweep:
-                ticket_jobs.sweep_spool()
-                next_sweep = clock.monotonic() + SWEEP_S
-        except UnavailableError as error:
-            log.warning("waiting: %s", error)
-        except Exception:
-            log.exception("sweeping the spool failed; it is tried again")
-            next_sweep = clock.monotonic() + SWEEP_S
-        stop.wait(HEARTBEAT_S)
-    worker.stop(timeout=int(SHUTDOWN_S * 1000))
-    database.close()
-
-
-def run_console(settings: Settings, stop: threading.Event) -> None:
-    """The web console."""
-    open_database(settings).close()
-    serve_console(settings, stop)
-
-
-RUNNERS: dict[str, Callable[[Settings, threading.Event], None]] = {
-    "media": run_media,
-    "recognizer": run_recognizer,
-    "worker": run_worker,
-    "console": run_console,
-}
-
-
-def open_database(settings: Settings) -> Database:
-    """The site's database; raises `ConfigurationError` where its schema is older than this version."""
-    database = Database(settings.effective_database_url())
-    database.ping()
-    if database.pending_revision() is not None:
-        raise ConfigurationError("the database schema is not up to date", hint="run `hotline migrate`")
-    return database
 
 
 class _Listener:

@@ -1,0 +1,55 @@
+"""The worker process: runs jobs, sweeps the spool and reports that it lives. Holds no state."""
+
+import logging
+import threading
+
+from tickets.jobs import TicketJobs
+
+from hotline.bus import ValkeyBus
+from hotline.clock import SystemClock
+from hotline.errors import UnavailableError
+from hotline.jobs import JobFunction, ValkeyJobs
+from hotline.probes import HEARTBEAT_S
+from hotline.settings import Settings
+from hotline.wiring.database import open_database
+from recordings.store import RecordingStore
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_MS = 3000
+SWEEP_S = 10.0
+WORKER_THREADS = 4
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Works until `stop` is set."""
+    clock = SystemClock()
+    database = open_database(settings)
+    bus = ValkeyBus(settings.effective_valkey_url())
+    jobs = ValkeyJobs(settings.effective_valkey_url())
+    ticket_jobs = TicketJobs(
+        settings=settings,
+        database=database,
+        jobs=jobs,
+        bus=bus,
+        store=RecordingStore(settings.effective_recordings_url()),
+        clock=clock,
+    )
+    functions: dict[str, JobFunction] = ticket_jobs.functions()
+    worker = jobs.run(functions, threads=WORKER_THREADS)
+    log.info("working on %s", ", ".join(sorted(functions)))
+    next_sweep = 0.0
+    while not stop.is_set():
+        try:
+            bus.put_state("worker", settings.node, {"at": clock.now().isoformat()}, ttl_s=3 * HEARTBEAT_S)
+            if clock.monotonic() >= next_sweep:
+                ticket_jobs.sweep_spool()
+                next_sweep = clock.monotonic() + SWEEP_S
+        except UnavailableError as error:
+            log.warning("waiting: %s", error)
+        except Exception:
+            log.exception("sweeping the spool failed; it is tried again")
+            next_sweep = clock.monotonic() + SWEEP_S
+        stop.wait(HEARTBEAT_S)
+    worker.stop(timeout=SHUTDOWN_MS)
+    database.close()

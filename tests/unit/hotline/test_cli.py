@@ -1,0 +1,103 @@
+"""The command line: what people read, and that errors are one clear line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hotline import __version__
+
+
+@pytest.fixture
+def hotline(tmp_path: Path) -> "Command":
+    return Command(tmp_path)
+
+
+class Command:
+    """`hotline ...` in a process and a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("HOTLINE_")}
+        return subprocess.run(
+            [sys.executable, "-m", "hotline.cli", *arguments],
+            env={**kept, "COLUMNS": "200", "HOTLINE_DATA_DIR": str(self.folder / "var"), **environment},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+
+
+def test_version(hotline: Command) -> None:
+    assert hotline("version").stdout.strip() == __version__
+
+
+def test_config_prints_the_effective_settings_and_no_secret(hotline: Command) -> None:
+    done = hotline("config", HOTLINE_DATABASE_URL="postgresql+psycopg://hotline:geheim@db/hotline")
+    shown = json.loads(done.stdout)
+    assert shown["sip"]["port"] == 5060
+    assert shown["database_url"] == "postgresql+psycopg://hotline:***@db/hotline"
+    assert "geheim" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [("config",), ("serve",), ("migrate",), ("run", "media"), ("doctor",)])
+def test_a_wrong_setting_is_one_line_that_names_it(hotline: Command, command: tuple[str, ...]) -> None:
+    done = hotline(*command, HOTLINE_SIP__PORT="seventy")
+    assert done.returncode == 1
+    assert "sip.port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_process_is_refused(hotline: Command) -> None:
+    done = hotline("run", "kitchen")
+    assert done.returncode == 2
+    assert "recognizer" in done.stderr
+
+
+def test_accounts_are_added_listed_and_disabled(hotline: Command, tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("一个够长的口令2026\n", encoding="utf-8")
+    assert "最新" in hotline("migrate").stdout
+    added = hotline("user", "add", "zhang", "--name", "张三", "--role", "reviewer", "--password-file", str(password))
+    assert added.returncode == 0, added.stderr
+    assert "张三" in hotline("user", "list").stdout
+    assert hotline("user", "disable", "zhang").returncode == 0
+    assert "停用" in hotline("user", "list").stdout
+    assert hotline("user", "enable", "zhang").returncode == 0
+    assert hotline("user", "passwd", "zhang", "--password-file", str(password)).returncode == 0
+
+
+def test_wrong_accounts_are_refused_in_a_line(hotline: Command, tmp_path: Path) -> None:
+    short = tmp_path / "password"
+    short.write_text("kurz")
+    hotline("migrate")
+    for arguments in (
+        ("user", "add", "zhang", "--password-file", str(short)),
+        ("user", "add", "zhang", "--password-file", str(tmp_path / "none")),
+        ("user", "passwd", "nobody", "--password-file", str(short)),
+        ("user", "disable", "nobody"),
+    ):
+        done = hotline(*arguments)
+        assert done.returncode == 1, arguments
+        assert "错误" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_accounts_need_a_migrated_database(hotline: Command) -> None:
+    done = hotline("user", "list")
+    assert done.returncode == 1
+    assert "hotline migrate" in done.stderr
+
+
+def test_a_database_that_is_away_is_one_line(hotline: Command) -> None:
+    done = hotline("migrate", HOTLINE_DATABASE_URL="postgresql+psycopg://hotline:geheim@127.0.0.1:1/hotline")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "geheim" not in done.stderr

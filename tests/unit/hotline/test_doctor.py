@@ -1,0 +1,113 @@
+"""The doctor names what is wrong and how to mend it."""
+
+import contextlib
+import shutil
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from hotline import doctor
+from hotline.clock import ManualClock
+from hotline.doctor import Finding, examine, examine_process
+from hotline.settings import Settings
+
+
+def changed(settings: Settings, section: str, **values: object) -> Settings:
+    """The settings with some values of a section replaced."""
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
+
+
+@pytest.fixture
+def quiet(settings: Settings) -> Settings:
+    """Settings whose ports are free on this machine."""
+    ports = []
+    with contextlib.ExitStack() as stack:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_STREAM):
+            sock = stack.enter_context(socket.socket(socket.AF_INET, kind))
+            sock.bind(("127.0.0.1", 0))
+            ports.append(sock.getsockname()[1])
+    settings = changed(settings, "sip", address="127.0.0.1", port=ports[0])
+    settings = changed(settings, "asr", port=ports[1])
+    return changed(settings, "console", port=ports[2])
+
+
+def of(findings: list[Finding], level: str) -> list[Finding]:
+    return [finding for finding in findings if finding.level == level]
+
+
+def test_a_fresh_machine_has_no_errors(quiet: Settings) -> None:
+    findings = examine(quiet)
+    assert of(findings, "error") == []
+    subjects = " ".join(finding.subject for finding in findings)
+    for subject in ("时钟", "磁盘", "语音提示", "识别模型", "证书", "消息服务", "数据库", "端口"):
+        assert subject in subjects
+
+
+def test_the_demo_model_is_always_named(quiet: Settings) -> None:
+    (warning,) = [finding for finding in examine(quiet) if finding.subject == "识别模型"]
+    assert warning.level == "warning"
+    assert "demo model: does not understand real people" in warning.message
+
+
+def test_a_demo_model_that_is_not_allowed_is_an_error(quiet: Settings) -> None:
+    findings = examine(changed(quiet, "asr", allow_demo_model=False))
+    assert [finding.subject for finding in of(findings, "error")] == ["识别模型"]
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "words"),
+    [
+        ("asr", "model_path", Path("/nonexistent/model"), "/nonexistent/model"),
+        ("flow", "path", Path("/nonexistent/flow.yaml"), "flow.yaml"),
+        ("flow", "prompts_dir", Path("/nonexistent/prompts"), "/nonexistent/prompts"),
+        ("sip", "max_calls", 100_000, "100000"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_error(
+    quiet: Settings, section: str, name: str, value: object, words: str
+) -> None:
+    (error,) = of(examine(changed(quiet, section, **{name: value})), "error")
+    assert words in error.message
+
+
+def test_a_port_that_a_stranger_holds_is_named(quiet: Settings) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", quiet.sip.port))
+        (error,) = of(examine(quiet), "error")
+    assert str(quiet.sip.port) in error.subject
+    assert "HOTLINE_SIP__PORT" in error.hint
+
+
+def test_a_database_or_broker_that_is_away_is_named_without_its_password(quiet: Settings) -> None:
+    away = quiet.model_copy(
+        update={
+            "database_url": SecretStr("postgresql+psycopg://hotline:geheim@127.0.0.1:1/hotline"),
+            "valkey_url": SecretStr("redis://:geheim@127.0.0.1:1/0"),
+        }
+    )
+    errors = of(examine(away), "error")
+    assert {error.subject for error in errors} == {"数据库", "消息服务"}
+    assert all(error.hint for error in errors)
+    assert "geheim" not in str(errors)
+
+
+def test_a_full_disk_is_an_error(quiet: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _path: usage._replace(free=10 * 1024**2))
+    (error,) = of(examine(quiet), "error")
+    assert error.subject == "磁盘"
+
+
+def test_a_clock_before_the_release_is_an_error(quiet: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "SystemClock", lambda: ManualClock(datetime(2020, 1, 1, tzinfo=UTC)))
+    assert "时钟" in [finding.subject for finding in of(examine(quiet), "error")]
+
+
+@pytest.mark.parametrize("process", ["media", "recognizer", "worker", "console", "kitchen"])
+def test_a_process_that_does_not_run_is_an_error(quiet: Settings, process: str) -> None:
+    finding = examine_process(process, quiet)
+    assert finding.level == "error"
+    assert finding.hint

@@ -1,0 +1,106 @@
+"""The supervisor with processes that stand in for the product's."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from hotline.errors import ConfigurationError
+from hotline.settings import Settings
+from hotline.supervisor import Child, Supervisor, valkey_command
+
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
+DEAF = [
+    *(sys.executable, "-c"),
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)",
+]
+BROKEN = [sys.executable, "-c", "raise SystemExit(3)"]
+
+
+def supervise(settings: Settings, **commands: list[str]) -> Supervisor:
+    """A supervisor whose processes are `commands`."""
+    supervisor = Supervisor(settings, log_file=settings.data_dir / "log")
+    supervisor.children = [Child(name, command) for name, command in commands.items()]
+    for child in supervisor.children:
+        supervisor._launch(child)
+    return supervisor
+
+
+def watch_until(supervisor: Supervisor, condition: "threading.Event") -> None:
+    """Watches in this thread until `condition` is set elsewhere."""
+
+    def wait() -> None:
+        condition.wait(20)
+        supervisor.request_stop()
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    supervisor.watch()
+    waiter.join()
+
+
+def test_a_process_that_dies_is_started_again(settings: Settings) -> None:
+    supervisor = supervise(settings, worker=SLEEPER)
+    (child,) = supervisor.children
+    assert child.process is not None
+    first = child.process
+    seen = threading.Event()
+
+    def kill_and_wait() -> None:
+        first.kill()
+        pause = threading.Event()
+        while child.restarts == 0 and not pause.wait(0.05):
+            pass
+        seen.set()
+
+    killer = threading.Thread(target=kill_and_wait)
+    killer.start()
+    watch_until(supervisor, seen)
+    killer.join()
+    supervisor.stop()
+    assert child.restarts == 1
+    assert child.process is not first
+
+
+def test_a_process_that_always_dies_is_started_ever_more_rarely(settings: Settings) -> None:
+    supervisor = supervise(settings, worker=BROKEN)
+    (child,) = supervisor.children
+    now = time.monotonic()
+    starts = []
+    for _ in range(4):
+        assert child.process is not None
+        child.process.wait()
+        supervisor._check(child, now)
+        assert child.restart_at is not None
+        starts.append(child.restart_at - now)
+        supervisor._check(child, child.restart_at - 0.01)
+        assert child.restart_at is not None
+        supervisor._check(child, child.restart_at)
+    supervisor.stop()
+    assert starts == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_process_that_ignores_the_signal_is_killed_in_time(settings: Settings) -> None:
+    supervisor = supervise(settings, media=DEAF, worker=SLEEPER)
+    log = settings.data_dir / "log"
+    pause = threading.Event()
+    while "deaf" not in log.read_text() and not pause.wait(0.05):
+        pass
+    started = time.monotonic()
+    supervisor.stop()
+    assert time.monotonic() - started < 5
+    assert all(child.process is not None and child.process.poll() is not None for child in supervisor.children)
+
+
+def test_stopping_twice_is_harmless(settings: Settings) -> None:
+    supervisor = supervise(settings, worker=SLEEPER)
+    supervisor.stop()
+    supervisor.stop()
+
+
+def test_a_data_folder_too_deep_for_a_unix_socket_is_refused(settings: Settings) -> None:
+    deep = settings.model_copy(update={"data_dir": Path("/tmp") / ("x" * 120)})
+    with pytest.raises(ConfigurationError, match="data_dir"):
+        valkey_command(deep)
