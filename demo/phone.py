@@ -62,7 +62,7 @@ class CallResult:
     duration_s: float = 0.0
     sent: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
     heard: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
-    received: ReceiverStats = field(default_factory=lambda: ReceiverStats(0, 0, 0, 0.0))
+    received: ReceiverStats = field(default_factory=ReceiverStats)
     send_jitter_ms: tuple[float, ...] = ()  # how late each packet left
 
     @property

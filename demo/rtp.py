@@ -6,6 +6,7 @@ Audio goes out as the bytes it was given (RFC 3550, RFC 3551), digits as RFC 473
 import asyncio
 import random
 import struct
+from array import array
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,12 +26,16 @@ HEADER = struct.Struct("!BBHII")
 
 @dataclass(frozen=True)
 class ReceiverStats:
-    """What arrived (RFC 3550 appendix A): packets, lost ones, out of order or doubled ones, jitter in milliseconds."""
+    """What arrived: packets, lost ones, out of order or doubled ones, RFC 3550 jitter and lateness in milliseconds.
 
-    received: int
-    lost: int
-    reordered: int
-    jitter_ms: float
+    Lateness is by how much a packet came later than the least delayed one would have.
+    """
+
+    received: int = 0
+    lost: int = 0
+    reordered: int = 0
+    jitter_ms: float = 0.0
+    late_p99_ms: float = 0.0
 
 
 class Receiver:
@@ -43,7 +48,7 @@ class Receiver:
         self._first_sequence = self._highest = self._base = 0
         self._count = self._reordered = 0
         self._jitter = 0.0
-        self._transit: float | None = None
+        self._transits = array("d")
 
     def push(self, packet: bytes, now: float) -> bytes | None:
         """The audio of a packet that arrived at `now` (seconds); None for what is no audio of ours."""
@@ -69,10 +74,10 @@ class Receiver:
         self._count += 1
         if 0 <= position < MAX_HEARD_S * SAMPLE_RATE:
             self._frames[position] = payload
-        transit = now * SAMPLE_RATE - timestamp
-        if self._transit is not None and abs(transit - self._transit) < SAMPLE_RATE:
-            self._jitter += (abs(transit - self._transit) - self._jitter) / 16
-        self._transit = transit
+        transit = now - position / SAMPLE_RATE
+        if self._transits:
+            self._jitter += (abs(transit - self._transits[-1]) - self._jitter) / 16
+        self._transits.append(transit)
         return payload
 
     def stats(self) -> ReceiverStats:
@@ -82,8 +87,12 @@ class Receiver:
             received=self._count,
             lost=max(0, expected - self._count),
             reordered=self._reordered,
-            jitter_ms=round(1000 * self._jitter / SAMPLE_RATE, 3),
+            jitter_ms=round(1000 * self._jitter, 3),
+            late_p99_ms=round(1000 * self._late_p99(), 3),
         )
+
+    def _late_p99(self) -> float:
+        return float(np.percentile(self._transits, 99) - min(self._transits)) if self._transits else 0.0
 
     def audio(self) -> NDArray[np.int16]:
         """All that was heard on its time line, gaps filled with zeros."""
