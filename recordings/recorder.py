@@ -134,10 +134,10 @@ class WavRecorder:
     def __init__(
         self,
         path: Path,
-        *,
         writer: RecorderThread,
+        *,
         sample_rate: int = SAMPLE_RATE,
-        on_closed: Callable[["WavRecorder"], None] | None = None,
+        on_closed: Callable[[], None] | None = None,
     ) -> None:
         self.path = path
         self.sample_rate = sample_rate
@@ -210,7 +210,7 @@ class WavRecorder:
         self._closed.set()
         if self._on_closed is not None:
             try:
-                self._on_closed(self)
+                self._on_closed()
             except Exception:
                 logger.exception("%s: telling the end of the recording failed", self.path)
 

@@ -1,6 +1,6 @@
 """The media engine: one thread that, every 20 ms, hears, speaks and records for all calls.
 
-A tick drains every socket, runs the commands of other threads, sends one frame a call, looks for speech and hands
+A tick runs the commands of other threads, drains every socket, sends one frame a call, looks for speech and hands
 recordings what is final. Work that every call needs each tick is done by NumPy over tables of calls ("slots").
 The timeline is wall time: a stall skips ticks (sends nothing, records silence on our side) and never bursts.
 """
@@ -21,7 +21,7 @@ from ivr.media.call import Begin, Close, Command, EngineCall, Play, StopPlaying,
 from ivr.media.jitterbuffer import JitterBuffer, StreamCounters
 from ivr.media.ports import PortPool
 from ivr.media.receiver import Receiver
-from ivr.media.ring import Slots
+from ivr.media.ring import RING, Slots
 from ivr.media.sender import Sender
 from ivr.media.ticks import TickClock, TickStats
 from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE, AudioTap, MediaListener, RecordingSink, RemoteMedia
@@ -37,6 +37,8 @@ BLOCK = RECORD_TICKS * FRAME_SAMPLES
 DRAIN_ROUNDS = 8
 """Packets read from one socket in a tick; after a stall one more for each skipped tick, up to STALL_ROUNDS."""
 STALL_ROUNDS = 120
+STALL_ROOM = RING - SAMPLE_RATE
+"""What the rings keep of the past after a stall, for packets that waited; the rest is for those that are early."""
 NICE = -15
 
 
@@ -104,9 +106,10 @@ class MediaEngine:
             self._stopping = True
         if self._thread is not None:
             self._thread.join()
+        self._run_commands(time.monotonic())  # calls that wait to begin
+        for call in self._calls.values():
+            call.close()
         self._run_commands(time.monotonic())
-        for call in list(self._calls.values()):
-            self._guard(call, self._close, call)
         self._receiver.stop()
 
     def open(
@@ -151,10 +154,10 @@ class MediaEngine:
         """One tick, at monotonic time `now`."""
         skipped = self._clock.advance(now)
         self._head = self._clock.index * FRAME_SAMPLES
-        self._receiver.receive(now=now, head=self._head, rounds=min(DRAIN_ROUNDS + skipped, STALL_ROUNDS))
-        if skipped:  # the head jumped: make room in the rings
-            self._record(np.flatnonzero(self._active))
         self._run_commands(now)
+        if skipped:
+            self._record(np.flatnonzero(self._active), until=self._head - STALL_ROOM)
+        self._receiver.receive(now=now, head=self._head, rounds=min(DRAIN_ROUNDS + skipped, STALL_ROUNDS))
         for slot in self._receiver.expired(now=now, timeout_s=self._rtp_timeout_s):
             self._guard(self._calls[slot], self._calls[slot].listener.on_media_timeout)
         ended = self._sender.send(head=self._head)
@@ -164,7 +167,8 @@ class MediaEngine:
         active = np.flatnonzero(self._active)
         if len(active):
             self._detect_speech(active)
-            self._record(active[(active + self._clock.index) % self._record_ticks[active] == 0])
+            due = active[(active + self._clock.index) % self._record_ticks[active] == 0]
+            self._record(due, until=self._head - RECORD_LAG)
 
     def _run(self) -> None:
         self._raise_priority()
@@ -235,6 +239,7 @@ class MediaEngine:
                 self._sender.apply(call)
                 self._receiver.apply(call, now=now)
             case Close():
+                self._receiver.receive(now=now, head=self._head, rounds=STALL_ROUNDS)
                 self._close(call)
 
     def _begin(self, call: EngineCall, now: float) -> None:
@@ -287,10 +292,10 @@ class MediaEngine:
             call, position = self._calls[slot], self._head - self._speech.hangover_frames * FRAME_SAMPLES
             self._guard(call, call.listener.on_speech_ended, call.offset_of(position))
 
-    def _record(self, slots: Slots) -> None:
+    def _record(self, slots: Slots, *, until: int) -> None:
         for slot in slots.tolist():
             if (call := self._calls.get(slot)) is not None:
-                self._guard(call, self._flush, call, self._head - RECORD_LAG)
+                self._guard(call, self._flush, call, until)
 
     def _flush(self, call: EngineCall, until: int) -> None:
         """Hands the timeline up to `until` to the recording and the tap."""

@@ -106,7 +106,7 @@ class JitterBuffer:
         self._stray_since[slots] = -1
         self._late[slots] += position < head
         self._end[slots] = np.maximum(self._end[slots], position + length)
-        self._rings.put(slots, samples, position=position)
+        self._rings.put(slots, samples, positions=position)
 
     def position(self, slot: int, *, timestamp: int, head: int) -> int | None:
         """Where `timestamp` of the present stream lies on the timeline, None where it cannot be told."""

@@ -21,10 +21,15 @@ class Rings:
         """Makes one call's ring silent."""
         self._samples[slot] = 0
 
-    def put(self, slots: Slots, samples: Samples, *, position: NDArray[np.int64] | int) -> None:
+    def put(self, slots: Slots, samples: Samples, *, positions: NDArray[np.int64]) -> None:
         """Writes (calls, length) samples, each row at its position."""
-        start = np.broadcast_to(position, len(slots))[:, None]
-        self._samples[slots[:, None], (start + np.arange(samples.shape[1])) % RING] = samples
+        columns = (positions[:, None] + np.arange(samples.shape[1])) % RING
+        self._samples[slots[:, None], columns] = samples
+
+    def put_frames(self, slots: Slots, samples: Samples, *, position: int) -> None:
+        """Writes (calls, 160) samples at one position for all, a multiple of 160."""
+        column = position % RING
+        self._samples[slots, column : column + FRAME_SAMPLES] = samples
 
     def frames(self, slots: Slots, *, position: int) -> Samples:
         """The frames at `position`, a multiple of 160: (calls, 160)."""

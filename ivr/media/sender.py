@@ -65,13 +65,15 @@ class Sender:
     def send(self, *, head: int) -> Ended:
         """Sends the frames of position `head`; returns which pieces ended with them."""
         slots = np.flatnonzero(self._sending)
+        laws = self._payload_type[slots, None] >> 3
         packets = self._packets
-        packets["payload"][slots] = g711.SILENCE[self._payload_type[slots] >> 3, None]
         packets["type"][slots] = self._payload_type[slots] | self._marker[slots] << 7
         packets["sequence"][slots] += 1
         packets["timestamp"][slots] = self._timestamp_base[slots] + np.uint32(head & 0xFFFFFFFF)
+        packets["payload"][slots] = g711.SILENCE[laws]
         self._marker[slots] = 0
-        ended = self._render(head=head)
+        ended = self._play()
+        self._sent.put_frames(slots, g711.DECODE[laws, packets["payload"][slots]], position=head)
         for slot in slots.tolist():
             call = self._calls[slot]
             try:
@@ -81,11 +83,11 @@ class Sender:
         return ended
 
     def take(self, slot: int, *, position: int, count: int) -> Samples:
-        """Removes and returns what was sent from `position` on."""
+        """Removes and returns what was sent from `position` on, as the far end decodes it."""
         return self._sent.take(slot, position=position, count=count)
 
-    def _render(self, *, head: int) -> Ended:
-        """Puts what plays into the packets, and as the far end will decode it into the recording."""
+    def _play(self) -> Ended:
+        """Puts the next frame of what plays into the packets; returns what ended with it."""
         calls = [call for call in self._playing.values() if self._sending[call.slot]]
         if not calls:
             return []
@@ -93,9 +95,7 @@ class Sender:
         ended = [(call, call.playback.fill(frame)) for call, frame in zip(calls, frames, strict=True)]
         slots = np.array([call.slot for call in calls])
         laws = self._payload_type[slots, None] >> 3
-        octets = g711.ENCODE[laws, frames.view(np.uint16)]
-        self._packets["payload"][slots] = octets
-        self._sent.put(slots, g711.DECODE[laws, octets], position=head)
+        self._packets["payload"][slots] = g711.ENCODE[laws, frames.view(np.uint16)]
         for call in calls:
             if not call.playback:
                 del self._playing[call.slot]

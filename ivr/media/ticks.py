@@ -55,8 +55,8 @@ class TickClock:
 
     def stats(self) -> TickStats:
         """Counts since the start; lateness over the last minute."""
-        lateness = self._lateness[: self._ticks] * 1000
-        p50, p99, worst = np.percentile(lateness, (50, 99, 100)) if len(lateness) else (0.0, 0.0, 0.0)
+        lateness = np.sort(self._lateness[: max(1, self._ticks)]) * 1000
+        p50, p99, worst = (lateness[int(part * (len(lateness) - 1))] for part in (0.5, 0.99, 1))
         return TickStats(
             ticks=self._ticks,
             late=self._late,
