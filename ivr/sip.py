@@ -197,8 +197,10 @@ class SipServer:
         if not self._accepting or len(self._calls) >= self._max_calls:
             self.counters["refused_busy"] += 1
             return _respond(request, 503, "Service Unavailable", Retry_After=str(RETRY_AFTER_S))
+        if request.countHFs("contact") == 0:
+            return _respond(request, 400, "Missing Contact")
         for header in ("contact", "from", "to", "cseq", "call-id", "via"):
-            request.getHFBody(header)  # raises where it is missing or malformed
+            request.getHFBody(header)  # raises where it is malformed
         body = request.getBody()
         try:
             offer = parse_offer("" if body is None else str(body))
