@@ -20,7 +20,7 @@ TYPES = {
     "praise": "表扬",
 }
 CHANNELS = {"phone": "电话", "web": "网络", "leader": "领导接听"}
-TIERS = {"T1": "T1 紧急", "T2": "T2 民生急需", "T3": "T3 一般", "T4": "T4 复杂"}
+TIERS = {"T1": "T1 安全应急", "T2": "T2 民生急需", "T3": "T3 一般", "T4": "T4 复杂"}
 OVERLAYS = {"coal_to_electric": "煤改电维修时限"}
 FLAGS = {
     "confidential": "保密",

@@ -76,8 +76,7 @@ class EventStream:
 
     def __init__(self, topics: Collection[str]) -> None:
         self.topics = frozenset(topics)
-        self._queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_LIMIT)
-        self._ended = asyncio.Event()
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue(QUEUE_LIMIT)  # None ends it
 
     def offer(self, message: str) -> bool:
         """Queues a message; False where the page is too slow and was cut off."""
@@ -89,29 +88,25 @@ class EventStream:
         return True
 
     def end(self) -> None:
-        """The page's stream stops at once."""
-        self._ended.set()
+        """The page's stream stops; what it has not read is dropped."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
 
     async def messages(self, *, life_s: float, heartbeat_s: float = HEARTBEAT_S) -> AsyncIterator[str]:
         """SSE text until `end` or `life_s` passed; a comment whenever nothing was said for `heartbeat_s`."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + life_s
-        ended = asyncio.ensure_future(self._ended.wait())
-        try:
-            yield f"retry: {RETRY_MS}\n\n"
-            while not self._ended.is_set() and (left := deadline - loop.time()) > 0:
-                message = asyncio.ensure_future(self._queue.get())
-                done, _ = await asyncio.wait(
-                    {message, ended}, timeout=min(heartbeat_s, left), return_when=asyncio.FIRST_COMPLETED
-                )
-                if message in done and not self._ended.is_set():
-                    yield message.result()
-                    continue
-                message.cancel()
-                if not self._ended.is_set():
-                    yield ": still here\n\n"
-        finally:
-            ended.cancel()
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + life_s
+        yield f"retry: {RETRY_MS}\n\n"
+        while (left := deadline - clock()) > 0:
+            try:
+                message = await asyncio.wait_for(self._queue.get(), min(heartbeat_s, left))
+            except TimeoutError:
+                yield ": still here\n\n"
+                continue
+            if message is None:
+                return
+            yield message
 
 
 class EventHub:

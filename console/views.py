@@ -124,7 +124,7 @@ def facts(ticket: Ticket, *, masked: bool) -> tuple[Fact, ...]:
             proof=proofs.get(field),
         )
         for field, value in values.items()
-        if value or field != "overlay"
+        if value or field not in ("overlay", "address")
     )
 
 

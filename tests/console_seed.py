@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from asr.models import Segment, Transcript
@@ -19,8 +20,9 @@ from tickets.models import Evidence, Ticket, TicketEvent
 
 CALLERS = Path(__file__).resolve().parent.parent / "demo" / "callers"
 PHONE = "13800138000"
-GREETING = "您好，这里是12345热线。本次通话将被录音，仅用于办理您的诉求。请说出您的诉求，说完请按井号键。"
-GREETING_MS = 9000
+PROMPTS = CALLERS.parent.parent / "ivr" / "prompts" / "zh"
+GREETING = "您好，这里是12345热线。本次通话将被录音，录音只用于办理您的诉求，保存两年。请说出您的诉求，说完请按井号键。"
+PAUSE_MS = 400
 SPOKEN = (
     "您好 我 姓 张 住 在 延庆区 张山营镇|我家 的 煤改电 设备 坏 了 一直 报警 屋里 温度 上 不 去|"
     "老人 和 孩子 都 冻 着 麻烦 你们 尽快 派 人 来 修 一下|我 的 电话 是 幺 三 八 零 零 幺 三 八 零 零 零"
@@ -38,22 +40,25 @@ def spoken_words(text: str, start_ms: int, end_ms: int) -> list[Word]:
     return result
 
 
-def stereo_call(caller_wav: Path, target: Path) -> int:
-    """A call's WAV: a tone for our greeting on the right, then the caller on the left. Returns milliseconds."""
-    with wave.open(str(caller_wav), "rb") as source:
-        rate = source.getframerate()
-        caller = np.frombuffer(source.readframes(source.getnframes()), np.int16)
-    greeting = rate * GREETING_MS // 1000
-    stereo = np.zeros((greeting + len(caller), 2), np.int16)
-    time = np.arange(greeting - rate) / rate
-    stereo[: len(time), 1] = 7000 * np.sin(2 * np.pi * 300 * time) * np.abs(np.sin(2 * np.pi * 1.7 * time))
-    stereo[greeting:, 0] = caller
+def stereo_call(caller_wav: Path, target: Path) -> tuple[int, int]:
+    """A call's WAV: our announcement on the right, then the caller on the left. Milliseconds of it and of all."""
+    notice, rate = _read(PROMPTS / "notice.wav")
+    ours = np.concatenate([notice, _read(PROMPTS / "say_demand.wav")[0]])
+    theirs, pause = _read(caller_wav)[0], rate * PAUSE_MS // 1000
+    stereo = np.zeros((len(ours) + pause + len(theirs), 2), np.int16)
+    stereo[: len(ours), 1] = ours
+    stereo[len(ours) + pause :, 0] = theirs
     with wave.open(str(target), "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(stereo.tobytes())
-    return len(stereo) * 1000 // rate
+    return len(ours) * 1000 // rate, len(stereo) * 1000 // rate
+
+
+def _read(path: Path) -> tuple[NDArray[np.int16], int]:
+    with wave.open(str(path), "rb") as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16), file.getframerate()
 
 
 def seed_heating_call(
@@ -61,11 +66,11 @@ def seed_heating_call(
 ) -> Ticket:
     """The call of a Mr Zhang whose heater is broken. Without `store` the rows say what no file backs."""
     name = f"2026/01/05/{call_id}.wav"
-    duration_ms, size = 26_300, 0
+    greeting_ms, duration_ms, size = 12_000, 30_000, 0
     if recorded and store is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "call.wav"
-            duration_ms = stereo_call(CALLERS / "heating_zhang.wav", path)
+            greeting_ms, duration_ms = stereo_call(CALLERS / "heating_zhang.wav", path)
             size = path.stat().st_size
             store.put(path, name)
             with wave.open(str(path), "rb") as file:
@@ -99,7 +104,7 @@ def seed_heating_call(
                 stored_at=now,
             )
         )
-    segments = _segments(duration_ms)
+    segments = _segments(greeting_ms, duration_ms)
     session.add(
         Transcript(
             call_id=call_id,
@@ -134,7 +139,7 @@ def seed_heating_call(
     )
     ticket.evidence = [
         _evidence("category", "供暖/煤改电设备", segments[2], 2, 4),
-        _evidence("tier", "T2", segments[2], 2, 5),
+        _evidence("tier", "T2", segments[2], 3, 8),
         _evidence("place", "张山营镇", segments[1], 7, 8),
         _evidence("caller_name", "张", segments[1], 2, 4),
         Evidence(field="phone", value=PHONE, source="caller_id", confidence=1.0),
@@ -148,14 +153,14 @@ def seed_heating_call(
     return ticket
 
 
-def _segments(duration_ms: int) -> list[Segment]:
-    step = (GREETING_MS - 1000) / len(GREETING)
+def _segments(greeting_ms: int, duration_ms: int) -> list[Segment]:
+    step = greeting_ms / len(GREETING)
     greeting = [[char, round(at * step), round((at + 1) * step), 1.0] for at, char in enumerate(GREETING)]
     rows = [("hotline", GREETING, greeting)]
     parts = SPOKEN.split("|")
-    total, at = sum(len(part) for part in parts), float(GREETING_MS + 200)
+    total, at = sum(len(part) for part in parts), float(greeting_ms + PAUSE_MS)
     for part in parts:
-        end = at + (duration_ms - GREETING_MS - 400) * len(part) / total
+        end = at + (duration_ms - greeting_ms - PAUSE_MS) * len(part) / total
         words = spoken_words(part, round(at), round(end) - 250)
         rows.append(("caller", display(words).text, [[w.text, w.start_ms, w.end_ms, w.confidence] for w in words]))
         at = end

@@ -73,6 +73,8 @@ class CallCard {
     state.classList.replace("active", "done");
     for (const element of this.partials.values()) element.remove();
     this.partials.clear();
+    const none = this.part("none");
+    if (none) none.textContent = "没有字幕";
   }
 
   ticket(number) {

@@ -204,8 +204,9 @@ class TranscriptPlayer extends HTMLElement {
     this.querySelector("[data-position]").textContent = clockTime(ms);
     this.wave.setAttribute("aria-valuenow", String(Math.floor(ms / 1000)));
     this.wave.setAttribute("aria-valuetext", clockTime(ms));
-    const words = this.words.at(ms);
-    const current = new Set([...words, ...this.utterances.at(ms)]);
+    const begun = ms > 0 || !this.audio.paused;
+    const words = begun ? this.words.at(ms) : [];
+    const current = new Set(begun ? [...words, ...this.utterances.at(ms)] : []);
     for (const element of this.lit) if (!current.has(element)) element.classList.remove("current");
     const fresh = [...current].filter((element) => !this.lit.has(element));
     for (const element of fresh) element.classList.add("current");

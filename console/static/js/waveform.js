@@ -31,8 +31,7 @@ export class Waveform {
   load(channels, share) {
     this.channels = channels;
     this.share = share;
-    const top = channels.reduce((most, line) => line.reduce((high, value) => Math.max(high, Math.abs(value)), most), 0);
-    this.scale = Math.max(top, MIN_SCALE);
+    this.scales = channels.map((line) => line.reduce((most, value) => Math.max(most, Math.abs(value)), MIN_SCALE));
     this.resize();
   }
 
@@ -75,7 +74,7 @@ export class Waveform {
     const lane = height / Math.max(1, this.lanes.length);
     this.lanes.forEach((bars, channel) => {
       const middle = lane * (channel + 0.5);
-      const reach = (lane / 2 - 4) / this.scale;
+      const reach = (lane / 2 - 4) / this.scales[channel];
       const [full, soft] = this.colours[channel % this.colours.length];
       context.fillStyle = this.line;
       context.fillRect(0, middle - 0.5, width, 1);
