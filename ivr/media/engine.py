@@ -29,8 +29,6 @@ from ivr.media.vad import ONSET_FRAMES, SpeechDetector
 
 logger = logging.getLogger(__name__)
 
-RECORD_LAG = SAMPLE_RATE // 5
-"""Recordings and taps stay so far behind the head: what came too late to be heard live is recorded all the same."""
 RECORD_TICKS = 10
 TAP_TICKS = 5
 BLOCK = RECORD_TICKS * FRAME_SAMPLES
@@ -156,7 +154,8 @@ class MediaEngine:
         self._head = self._clock.index * FRAME_SAMPLES
         self._run_commands(now)
         if skipped:
-            self._record(np.flatnonzero(self._active), until=self._head - STALL_ROOM)
+            for call in list(self._calls.values()):
+                self._guard(call, self._record, call, self._head - STALL_ROOM)
         self._receiver.receive(now=now, head=self._head, rounds=min(DRAIN_ROUNDS + skipped, STALL_ROUNDS))
         for slot in self._receiver.expired(now=now, timeout_s=self._rtp_timeout_s):
             self._guard(self._calls[slot], self._calls[slot].listener.on_media_timeout)
@@ -167,8 +166,9 @@ class MediaEngine:
         active = np.flatnonzero(self._active)
         if len(active):
             self._detect_speech(active)
-            due = active[(active + self._clock.index) % self._record_ticks[active] == 0]
-            self._record(due, until=self._head - RECORD_LAG)
+            for slot in active[(active + self._clock.index) % self._record_ticks[active] == 0].tolist():
+                if (due := self._calls.get(slot)) is not None:
+                    self._guard(due, self._record, due, self._jitter.settled(slot, head=self._head))
 
     def _run(self) -> None:
         self._raise_priority()
@@ -265,7 +265,7 @@ class MediaEngine:
         self._receiver.close(call)
         call.endpoint.close()
         try:
-            self._flush(call, call.end)
+            self._record(call, call.end)
         finally:
             self._past_packets += self._jitter.counters(slot)
             self._past_bad += call.bad
@@ -292,12 +292,7 @@ class MediaEngine:
             call, position = self._calls[slot], self._head - self._speech.hangover_frames * FRAME_SAMPLES
             self._guard(call, call.listener.on_speech_ended, call.offset_of(position))
 
-    def _record(self, slots: Slots, *, until: int) -> None:
-        for slot in slots.tolist():
-            if (call := self._calls.get(slot)) is not None:
-                self._guard(call, self._flush, call, until)
-
-    def _flush(self, call: EngineCall, until: int) -> None:
+    def _record(self, call: EngineCall, until: int) -> None:
         """Hands the timeline up to `until` to the recording and the tap."""
         while (count := min(until - self._jitter.frontier(call.slot), BLOCK)) > 0:
             stereo = np.empty((count, 2), np.int16)

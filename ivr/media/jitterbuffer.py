@@ -8,7 +8,7 @@ timestamps relative to it, so order, duplicates and loss need no care: what neve
 |---|---|
 | new SSRC | the stream is placed anew |
 | behind the head | late: not heard any more, still recorded |
-| behind the frontier (recorded already), or too far ahead | dropped |
+| behind the frontier (taken already), or too far ahead | dropped |
 | such packets only, for `RESYNC` long | the sender's clock jumped: the stream is placed anew |
 """
 
@@ -20,6 +20,10 @@ from numpy.typing import NDArray
 from ivr.media.ring import RING, Rings, Slots
 from ivr.media.types import SAMPLE_RATE, Samples
 
+LAG = SAMPLE_RATE // 5
+"""What is taken stays so far behind the head: a packet too late to be heard is recorded all the same."""
+PATIENCE = SAMPLE_RATE
+"""While a stream is interrupted its gap is left open for so long: a network that stalls sends everything later."""
 MAX_AHEAD = SAMPLE_RATE // 2
 RESYNC = SAMPLE_RATE // 10
 MAX_DROPOUT = 3000
@@ -126,6 +130,10 @@ class JitterBuffer:
         samples = self._rings.take(slot, position=self.frontier(slot), count=count)
         self._frontier[slot] += count
         return samples
+
+    def settled(self, slot: int, *, head: int) -> int:
+        """The position up to which nothing more is waited for."""
+        return min(head - LAG, max(self.end(slot), head - PATIENCE))
 
     def frontier(self, slot: int) -> int:
         """The position before which everything was taken."""

@@ -38,7 +38,9 @@ class Rings:
 
     def take(self, slot: int, *, position: int, count: int) -> Samples:
         """Removes and returns `count` samples, at most RING."""
-        columns = np.arange(position, position + count) % RING
-        samples: Samples = self._samples[slot, columns]
-        self._samples[slot, columns] = 0
+        start = position % RING
+        parts = [self._samples[slot, start : start + count], self._samples[slot, : max(0, start + count - RING)]]
+        samples: Samples = np.concatenate(parts)
+        for part in parts:
+            part[:] = 0
         return samples

@@ -1,0 +1,262 @@
+import os
+import shutil
+import struct
+import threading
+import wave
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotline.errors import InvalidInputError
+from recordings import recorder as module
+from recordings.recorder import RecorderThread, WavRecorder, repair_wav, wav_header, wav_info
+
+WAIT_S = 10
+
+
+@pytest.fixture
+def writer():
+    thread = RecorderThread(queue_s=2.0)
+    thread.start()
+    yield thread
+    thread.stop()
+
+
+def block(count, seed=0):
+    return np.random.default_rng(seed).integers(-32768, 32767, (count, 2), np.int16)
+
+
+def read(path):
+    """The file's samples as Python's own reader sees them."""
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 8000)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+
+
+def until(condition):
+    """Waits for `condition()`, which another thread makes true."""
+    done = threading.Event()
+    for _ in range(WAIT_S * 100):
+        if condition():
+            return
+        done.wait(0.01)
+    raise AssertionError("did not happen in time")
+
+
+def test_file_holds_every_sample_in_order(tmp_path, writer):
+    path = tmp_path / "calls" / "a.wav"
+    told = threading.Event()
+    recorder = WavRecorder(path, writer, on_closed=told.set)
+    blocks = [block(count, seed) for seed, count in enumerate((1600, 800, 1, 1600))]
+    for item in blocks:
+        recorder.write(item)
+    recorder.close()
+    recorder.close()
+    assert recorder.wait_closed(WAIT_S)
+    assert told.wait(WAIT_S)
+    assert np.array_equal(read(path), np.concatenate(blocks))
+    assert wav_info(path).whole
+    assert not recorder.failed
+    assert writer.stats().open == 0
+
+
+def test_copy_of_the_file_plays_while_the_call_goes_on(tmp_path, writer):
+    path = tmp_path / "a.wav"
+    recorder = WavRecorder(path, writer)
+    until(lambda: path.exists() and path.stat().st_size >= 44)
+    assert len(read(path)) == 0
+    written = np.zeros((0, 2), np.int16)
+    for seed in range(3):
+        recorder.write(block(1600, seed))
+        written = np.concatenate([written, block(1600, seed)])
+        expected = len(written)
+        until(lambda frames=expected: wav_info(path).frames == frames)
+        copy = shutil.copy(path, tmp_path / f"copy{seed}.wav")
+        assert np.array_equal(read(copy), written)
+    recorder.close()
+
+
+def test_writing_after_the_end_changes_nothing(tmp_path, writer):
+    recorder = WavRecorder(tmp_path / "a.wav", writer)
+    recorder.write(block(10))
+    recorder.close()
+    recorder.write(block(10))
+    assert recorder.wait_closed(WAIT_S)
+    assert len(read(tmp_path / "a.wav")) == 10
+
+
+def test_call_without_audio_leaves_a_valid_empty_file(tmp_path, writer):
+    recorder = WavRecorder(tmp_path / "a.wav", writer)
+    recorder.close()
+    assert recorder.wait_closed(WAIT_S)
+    assert len(read(tmp_path / "a.wav")) == 0
+
+
+def test_full_queue_becomes_silence_of_its_length(tmp_path, caplog):
+    slow = RecorderThread(queue_s=0.2)  # not started: a disk that does not answer
+    recorder = WavRecorder(tmp_path / "a.wav", slow)
+    first, last = block(1600, 1), block(400, 2)
+    recorder.write(first)
+    recorder.write(block(800))
+    recorder.write(block(300))
+    assert recorder.dropped_samples == 1100
+    slow.start()
+    until(lambda: (tmp_path / "a.wav").exists() and wav_info(tmp_path / "a.wav").frames == 2700)
+    recorder.write(last)
+    slow.stop()
+    expected = np.concatenate([first, np.zeros((1100, 2), np.int16), last])
+    assert np.array_equal(read(tmp_path / "a.wav"), expected)
+    assert slow.stats().dropped_samples == 1100
+    assert caplog.text.count("too slow") == 1
+
+
+def test_path_that_cannot_be_written_fails_that_recording_alone(tmp_path, writer, caplog):
+    (tmp_path / "file").write_text("in the way")
+    broken, healthy = (WavRecorder(tmp_path / name, writer) for name in ("file/a.wav", "b.wav"))
+    for recorder in (broken, healthy):
+        recorder.write(block(100))
+        recorder.close()
+        recorder.write(block(100))
+        assert recorder.wait_closed(WAIT_S)
+    assert (broken.failed, healthy.failed) == (True, False)
+    assert len(read(tmp_path / "b.wav")) == 100
+    assert writer.stats().failed == 1
+    assert "recording failed" in caplog.text
+
+
+def test_full_disk_keeps_what_was_written_playable(tmp_path, writer, monkeypatch, caplog):
+    path = tmp_path / "a.wav"
+    recorder = WavRecorder(path, writer)
+    recorder.write(block(1000))
+    until(lambda: path.exists() and wav_info(path).frames == 1000)
+    real = os.pwrite
+
+    def full(file, data, offset):
+        if offset >= 44:
+            real(file, data[:7], offset)
+            raise OSError(28, "No space left on device")
+        return real(file, data, offset)
+
+    monkeypatch.setattr(module.os, "pwrite", full)
+    recorder.write(block(500))
+    until(lambda: recorder.failed)
+    recorder.write(block(500))
+    recorder.close()
+    assert recorder.wait_closed(WAIT_S)
+    assert "No space left" in caplog.text
+    assert np.array_equal(read(path), block(1000))
+    assert repair_wav(path)
+    assert len(read(path)) == 1001
+
+
+def test_disk_that_writes_in_pieces_loses_nothing(tmp_path, writer, monkeypatch):
+    real = os.pwrite
+    monkeypatch.setattr(module.os, "pwrite", lambda file, data, offset: real(file, data[:333], offset))
+    recorder = WavRecorder(tmp_path / "a.wav", writer)
+    recorder.write(block(1000))
+    recorder.close()
+    assert recorder.wait_closed(WAIT_S)
+    assert np.array_equal(read(tmp_path / "a.wav"), block(1000))
+
+
+def test_audio_of_the_wrong_shape_and_a_raising_callback_do_not_end_the_writer(tmp_path, writer, caplog):
+    def fail():
+        raise RuntimeError("told badly")
+
+    broken = WavRecorder(tmp_path / "a.wav", writer, on_closed=fail)
+    broken.write(block(10))
+    broken.write(np.zeros(10, np.int16))
+    broken.close()
+    assert broken.wait_closed(WAIT_S)
+    assert broken.failed
+    healthy = WavRecorder(tmp_path / "b.wav", writer)
+    healthy.close()
+    assert healthy.wait_closed(WAIT_S)
+    assert "told badly" in caplog.text
+
+
+def test_stopping_completes_every_recording_and_later_ones_fail(tmp_path):
+    writer = RecorderThread()
+    writer.start()
+    recorder = WavRecorder(tmp_path / "a.wav", writer)
+    recorder.write(block(1600))
+    writer.stop()
+    writer.stop()
+    assert recorder.wait_closed(0)
+    assert np.array_equal(read(tmp_path / "a.wav"), block(1600))
+    late = WavRecorder(tmp_path / "b.wav", writer)
+    late.write(block(1))
+    late.close()
+    assert late.wait_closed(0)
+    assert late.failed
+    assert not (tmp_path / "b.wav").exists()
+
+
+@given(
+    told=st.integers(0, 2**32 - 1),
+    riff=st.integers(0, 2**32 - 1),
+    count=st.integers(0, 50),
+    torn=st.integers(0, 3),
+)
+def test_file_cut_anywhere_is_repaired_to_its_whole_frames(tmp_path_factory, told, riff, count, torn):
+    path = tmp_path_factory.mktemp("cut") / "a.wav"
+    audio = block(count)
+    header = bytearray(wav_header(0))
+    struct.pack_into("<I", header, 4, riff)
+    struct.pack_into("<I", header, 40, told)
+    path.write_bytes(header + audio.tobytes() + b"xyz"[:torn])
+    whole = torn == 0 and riff == 36 + 4 * count and told == 4 * count
+    changed = repair_wav(path)
+    assert changed or whole or told <= 4 * count
+    assert not repair_wav(path)
+    kept = read(path)
+    assert np.array_equal(kept, audio[: len(kept)])
+    if changed:
+        assert len(kept) == count
+
+
+def test_sound_file_is_left_alone(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_header(40) + bytes(40))
+    before = path.read_bytes()
+    assert not repair_wav(path)
+    assert path.read_bytes() == before
+    info = wav_info(path)
+    assert (info.channels, info.sample_rate, info.frames, info.data_start) == (2, 8000, 10, 44)
+    assert info.duration_ms == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", bytes(44), b"not audio at all, but long enough for a header", b"x"])
+def test_file_without_a_header_cannot_be_repaired(tmp_path, content):
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=r"WAV header|empty"):
+        repair_wav(path)
+    assert path.read_bytes() == content
+
+
+@given(st.binary(max_size=80))
+def test_garbage_after_the_form_is_a_clear_error_or_a_repair(tmp_path_factory, tail):
+    path = tmp_path_factory.mktemp("garbage") / "a.wav"
+    path.write_bytes(wav_header(0)[:12] + tail)
+    with pytest.raises(InvalidInputError):
+        repair_wav(path)
+
+
+def test_header_cut_within_is_a_clear_error(tmp_path):
+    path = tmp_path / "a.wav"
+    for length in range(44):
+        path.write_bytes(wav_header(0)[:length])
+        with pytest.raises(InvalidInputError):
+            wav_info(path)
+
+
+def test_compressed_audio_is_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    header = bytearray(wav_header(0))
+    struct.pack_into("<H", header, 20, 7)
+    path.write_bytes(header)
+    with pytest.raises(InvalidInputError, match="not PCM"):
+        wav_info(path)
