@@ -187,7 +187,8 @@ class CaptionStream:
                         return
                     retry_s = FIRST_RETRY_S
             except (OSError, WebSocketException, HotlineError) as error:
-                log.warning("captions of %s: %s; next try in %.1f s", self._name, error, retry_s)
+                level = logging.WARNING if retry_s == FIRST_RETRY_S else logging.DEBUG  # once an outage
+                log.log(level, "captions of %s: %s; trying again", self._name, error)
             await asyncio.sleep(retry_s)
             retry_s = min(LONGEST_RETRY_S, retry_s * 2)
 

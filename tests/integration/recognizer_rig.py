@@ -1,5 +1,9 @@
 """A recognizer server in a thread, for tests."""
 
+import os
+import socket
+import subprocess
+import sys
 import threading
 import wave
 from collections.abc import Callable, Iterator
@@ -48,6 +52,46 @@ class RunningServer:
         self._stop.set()
         self._thread.join(5)
         assert not self._thread.is_alive(), "the recognizer did not stop"
+
+
+class RecognizerProcess:
+    """The recognizer as a process of its own, with the bundled model."""
+
+    PROGRAM = (
+        "import signal, threading\n"
+        "from asr.server import serve_recognizer\n"
+        "from hotline.settings import load_settings\n"
+        "stop = threading.Event()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: stop.set())\n"
+        "serve_recognizer(load_settings(), stop, on_listening=lambda port: print(port, flush=True))\n"
+    )
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"ws://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", self.PROGRAM],
+            env={**os.environ, "HOTLINE_ASR__PORT": str(self.port)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        assert int(self.process.stdout.readline()) == self.port
+
+    def kill(self) -> None:
+        assert self.process.stdout is not None
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 @contextmanager

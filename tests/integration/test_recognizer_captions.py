@@ -1,16 +1,21 @@
 """Live captions through a real socket: dying recognizers, overload, limits, last words."""
 
+import contextlib
 import queue
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
-from recognizer_rig import MODEL, RunningServer, running_server, speech
+from recognizer_rig import MODEL, RecognizerProcess, RunningServer, running_server, speech
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import serve
 
 from asr.engines.scripted import ScriptedEvent, ScriptedRecognizer
 from asr.engines.vosk import VoskRecognizer
-from asr.recognizer import Final, ModelInfo, Partial, RecognitionEvent, Word
+from asr.protocol import Health
+from asr.recognizer import Final, Partial, RecognitionEvent, Word
 from asr.stream import CaptionEvent, CaptionService, StreamEnded
 
 BLOCK = bytes(1600)
@@ -71,6 +76,11 @@ def direct(vosk: VoskRecognizer, pcm: bytes) -> list[Word]:
     return [word for event in events if isinstance(event, Final) for word in event.words]
 
 
+def connections(server: RunningServer) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/health", timeout=5) as response:
+        return Health.parse(response.read()).connections
+
+
 def feed_all(stream: object, pcm: bytes, frame: int = 320) -> None:
     for at in range(0, len(pcm), frame):
         stream.feed(pcm[at : at + frame])  # type: ignore[attr-defined]
@@ -100,7 +110,7 @@ def test_feeding_and_finishing_return_at_once_while_no_recognizer_answers(server
         for _ in range(50):
             stream.feed(bytes(320))
         stream.finish()
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < 0.25
         assert heard.ended(3) == StreamEnded(complete=False, model=None)
     finally:
         captions.close()
@@ -127,6 +137,26 @@ def test_no_words_are_lost_when_the_recognizer_dies_in_the_middle_of_a_sentence(
     assert "".join(word.text for word in heard.words) == "".join(word.text for word in expected)
     for got, want in zip(heard.words[1:], expected[1:], strict=True):
         assert abs(got.end_ms - want.end_ms) <= 120
+
+
+def test_no_words_are_lost_when_the_recognizer_process_is_killed(vosk: VoskRecognizer) -> None:
+    recognizer = RecognizerProcess()
+    captions = CaptionService(recognizer.url, max_live_calls=1, max_lag_s=30, finish_timeout_s=10)
+    try:
+        heard = Listener()
+        stream = captions.open("call", speaker="caller", on_event=heard)
+        pcm = speech("street_light")
+        feed_all(stream, pcm[: 16 * 4000])
+        wait_for(lambda: heard.events != [], "captions")
+        recognizer.kill()
+        feed_all(stream, pcm[16 * 4000 :])
+        recognizer.start()
+        stream.finish()
+        assert heard.ended(15).complete
+        assert heard.words == direct(vosk, pcm)
+    finally:
+        captions.close()
+        recognizer.kill()
 
 
 def test_a_recognizer_that_comes_up_late_hears_the_call_from_its_start(
@@ -218,7 +248,7 @@ def test_a_full_recognizer_is_tried_again_until_the_stream_is_given_up() -> None
             first, second = Listener(), Listener()
             holds = captions.open("one", speaker="caller", on_event=first)
             holds.feed(BLOCK * 2)
-            time.sleep(0.2)
+            wait_for(lambda: connections(server) == 1, "the first stream")
             waits = captions.open("two", speaker="caller", on_event=second)
             waits.feed(BLOCK * 2)
             waits.finish()
@@ -258,11 +288,14 @@ def test_closing_the_service_ends_every_stream(server: RunningServer) -> None:
 
 
 def test_a_server_that_speaks_nonsense_leaves_the_stream_incomplete() -> None:
-    from websockets.sync.server import serve
+    spoken = threading.Event()
 
     def nonsense(connection) -> None:  # type: ignore[no-untyped-def]
-        for _ in connection:
-            connection.send("<html>")
+        with contextlib.suppress(ConnectionClosed):
+            for message in connection:
+                connection.send("<html>")
+                if isinstance(message, bytes):
+                    spoken.set()
 
     with serve(nonsense, "127.0.0.1", 0) as other:
         thread = threading.Thread(target=other.serve_forever)
@@ -273,10 +306,12 @@ def test_a_server_that_speaks_nonsense_leaves_the_stream_incomplete() -> None:
         heard = Listener()
         stream = captions.open("call", speaker="caller", on_event=heard)
         stream.feed(BLOCK * 3)
+        assert spoken.wait(5)
         stream.finish()
         ended = heard.ended()
         captions.close()
         other.shutdown()
         thread.join()
     assert not ended.complete
-    assert ended.model == ModelInfo(name=ended.model.name, engine="vosk-server", demo=False)  # type: ignore[union-attr]
+    assert ended.model is not None
+    assert ended.model.engine == "vosk-server"

@@ -2,21 +2,18 @@
 
 import json
 import logging
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from recognizer_rig import MODEL, RunningServer, running_server, speech
+from recognizer_rig import MODEL, RecognizerProcess, RunningServer, free_port, running_server, speech
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.sync.server import serve
 
 from asr.engines.remote import RemoteRecognizer, read_remote_model
 from asr.engines.scripted import ScriptedEvent, ScriptedRecognizer
@@ -177,7 +174,6 @@ def test_a_long_message_with_several_utterances_gets_one_reply() -> None:
 
 def test_a_server_without_health_is_named_by_its_address() -> None:
     """A stock vosk-server answers a plain GET with 426 and speaks the protocol."""
-    from websockets.sync.server import serve
 
     def stock(connection) -> None:  # type: ignore[no-untyped-def]
         for message in connection:
@@ -223,9 +219,7 @@ def test_an_address_that_is_no_websocket_is_a_configuration_error(url: str) -> N
 
 
 def settings_on_free_port(**asr: object) -> Settings:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    return Settings(asr=AsrSettings(port=port, **asr))  # type: ignore[arg-type]
+    return Settings(asr=AsrSettings(port=free_port(), **asr))  # type: ignore[arg-type]
 
 
 def test_the_start_log_says_that_a_demo_model_does_not_understand_people(caplog: pytest.LogCaptureFixture) -> None:
@@ -246,34 +240,18 @@ def test_a_taken_port_is_a_configuration_error(server: RunningServer) -> None:
         serve_recognizer(settings, threading.Event())
 
 
-def test_a_sigterm_ends_the_process_within_two_seconds_in_mid_call(tmp_path: Path) -> None:
-    program = (
-        "import signal, threading\n"
-        "from asr.server import serve_recognizer\n"
-        "from hotline.settings import load_settings\n"
-        "stop = threading.Event()\n"
-        "signal.signal(signal.SIGTERM, lambda *_: stop.set())\n"
-        "serve_recognizer(load_settings(), stop, on_listening=lambda port: print(port, flush=True))\n"
-    )
-    environment = {**os.environ, "HOTLINE_ASR__PORT": str(settings_on_free_port().asr.port)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+def test_a_sigterm_ends_the_process_within_two_seconds_in_mid_call() -> None:
+    recognizer = RecognizerProcess()
     try:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        with connect(f"ws://127.0.0.1:{port}") as connection:
+        with connect(recognizer.url) as connection:
             ask(connection, speech()[:16_000])
             connection.send(speech())
             began = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(5) == 0
+            recognizer.process.send_signal(signal.SIGTERM)
+            assert recognizer.process.wait(5) == 0
             assert time.monotonic() - began < 2
     finally:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+        recognizer.kill()
 
 
 def test_a_batch_client_does_not_hold_up_a_live_one() -> None:
