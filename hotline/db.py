@@ -19,7 +19,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, DateTime, Engine, MetaData, create_engine, event, text
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
@@ -78,17 +79,25 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """A session that commits when the block ends and rolls back when it raises.
 
+        `UnavailableError` where the database is away or its lock is not to be had.
         On SQLite it holds the write lock from its first statement on: a read that later turned into a write would
         fail at once, without waiting, whenever another process had written in between.
         """
-        with self._sessions() as session, session.begin():
+        with self._errors(), self._sessions() as session, session.begin():
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session rolled back at the end: on SQLite it neither waits for a writer nor holds one up."""
-        with self._readers() as session:
+        with self._errors(), self._readers() as session:
             yield session
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, PoolTimeoutError) as error:
+            raise UnavailableError(f"database {mask_url(self.url)}: {error}") from error
 
     def ping(self) -> None:
         """Raises `UnavailableError` where the database does not answer."""

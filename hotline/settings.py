@@ -101,6 +101,11 @@ class TicketSettings(Section):
     number_prefix: str = Field("YQ", pattern=r"^[A-Z]{2}$")
     taxonomy_path: Path = PACKAGE_ROOT / "tickets/data/taxonomy.yaml"
     gazetteer_path: Path = PACKAGE_ROOT / "tickets/data/gazetteer.yaml"
+    deadlines_path: Path = PACKAGE_ROOT / "tickets/data/deadlines.yaml"
+    transcript_patience_s: float = Field(
+        120.0, ge=0, description="a recognizer away for so long after a call: the ticket is made without a transcript"
+    )
+    sweep_after_s: float = Field(60.0, gt=0, description="a finished call still in the spool is handed in again")
 
 
 class ConsoleSettings(Section):

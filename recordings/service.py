@@ -58,6 +58,7 @@ def store_audio(journal: Journal, *, store: RecordingStore) -> StoredAudio | Non
     except (wave.Error, EOFError) as error:
         log.error("call %s: recording cannot be read: %s", journal.call_id, error)
         store.put(path, name + DAMAGED_SUFFIX)
+        path.unlink()  # from here on the call is one without a recording
         return None
     store.put(path, name)
     store.put_bytes(serialize_peaks(peaks_of(samples, sample_rate=sample_rate)), peaks_name(name))

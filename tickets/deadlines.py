@@ -10,9 +10,8 @@ from pydantic import Field
 from tickets.datafile import Table, load_data_file
 from tickets.taxonomy import Tier
 
-Unit = Literal["min", "h", "d", "wd"]
 PERIOD = re.compile(r"([1-9][0-9]{0,3})(min|h|d|wd)")
-UNIT_LABELS: dict[str, str] = {"min": "分钟", "h": "小时", "d": "天", "wd": "个工作日"}
+STEPS = ("dispatch", "sign_in", "first_contact", "reply")
 PeriodText = Annotated[str, Field(pattern=rf"^{PERIOD.pattern}$")]
 
 
@@ -36,15 +35,13 @@ class DeadlinesFile(Table):
 
 @dataclass(frozen=True)
 class Period:
-    """An amount of time: minutes, hours, days or working days."""
+    """An amount of time: minutes, hours, days or working days. `str` gives the file's form."""
 
     amount: int
     unit: str
 
-    @property
-    def label(self) -> str:
-        """What people see."""
-        return f"{self.amount}{UNIT_LABELS[self.unit]}"
+    def __str__(self) -> str:
+        return f"{self.amount}{self.unit}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,10 @@ class TierDeadlines:
     first_contact: Period
     reply: Period
     any_day: bool
+
+    def clocks(self) -> dict[str, str]:
+        """Step -> how long it may take, in the file's form."""
+        return {step: str(getattr(self, step)) for step in STEPS}
 
 
 def parse_period(text: str) -> Period:

@@ -13,6 +13,7 @@ from tickets.speech import Span, Speech
 from tickets.taxonomy import Taxonomy
 
 TITLE_LENGTH = 40
+UNHEARD_TITLE = "来电录音待听取"
 DETAIL_LENGTH = 4  # shorter phrases say little in a title
 KEYWORDS = 6
 CONTENT_LENGTH = 10_000
@@ -198,7 +199,7 @@ def _title(result: Classification, place: PlaceHit | None, speech: Speech, taxon
     if result.emergency:
         return f"{where}{result.emergency.name}"[:TITLE_LENGTH]
     if category is None:
-        return _GREETING.sub("", speech.display)[:TITLE_LENGTH]
+        return _GREETING.sub("", speech.display)[:TITLE_LENGTH] or UNHEARD_TITLE
     if result.type.name in _TITLES:
         return (where + _TITLES[result.type.name].format(category.matter.removesuffix("问题")))[:TITLE_LENGTH]
     title = where + category.matter

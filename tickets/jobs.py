@@ -1,0 +1,172 @@
+"""The worker's jobs: numbers during a call, tickets after it. Each may run again at any time and ends the same.
+
+`ingest_call` takes a finished call out of the spool in steps, each in its own transaction and skipped where its rows
+exist: recording -> transcript -> ticket -> archive. The journal leaves the spool last, so a worker that is killed
+anywhere, or a job that was never handed in, is made good by the next run or by `sweep_spool`.
+"""
+
+import logging
+import os
+import re
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from asr.models import Transcript
+from asr.service import latest_transcript, store_transcript, transcribe_call
+from hotline.bus import Bus, Event
+from hotline.clock import Clock
+from hotline.db import Database
+from hotline.errors import InvalidInputError, UnavailableError
+from hotline.jobs import Jobs
+from hotline.settings import Settings
+from ivr.journal import JOURNAL_SUFFIX, Journal
+from recordings.models import Call
+from recordings.service import archive, ingest_recording, store_audio
+from recordings.store import RecordingStore
+from tickets import repository
+from tickets.models import Ticket, TicketNumber
+from tickets.numbering import LOOKUP_DIGITS
+from tickets.service import (
+    CALLER,
+    UNTRANSCRIBED,
+    assign_number,
+    complete_ticket,
+    create_ticket,
+    load_site_data,
+    spoken_by_caller,
+)
+
+log = logging.getLogger(__name__)
+
+_CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+class TicketJobs:
+    """The jobs with what they work on. Raises `ConfigurationError` for wrong data files."""
+
+    def __init__(
+        self, *, settings: Settings, database: Database, jobs: Jobs, bus: Bus, store: RecordingStore, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._jobs = jobs
+        self._bus = bus
+        self._store = store
+        self._clock = clock
+        self._site = load_site_data(settings.tickets)
+
+    def functions(self) -> dict[str, Callable[..., None]]:
+        """The jobs by the names they are handed in under."""
+        return {"assign_number": self.assign_number, "ingest_call": self.ingest_call}
+
+    def assign_number(self, call_id: str) -> None:
+        """Gives a call in progress its number and publishes `number.assigned`; again, the same number."""
+        if not _CALL_ID.fullmatch(call_id):
+            raise InvalidInputError(f"not a call id: {call_id!r}")
+        with self._database.transaction() as session:
+            number = self._number(session, call_id)
+        self._publish("number.assigned", call_id=call_id, number=number.number, lookup_code=number.lookup_code)
+
+    def ingest_call(self, journal_path: str) -> None:
+        """Turns the finished call whose journal lies at `<node>/<call id>.jsonl` in the spool into rows and a ticket.
+
+        Raises `UnavailableError`, to be tried again, while store, database or (for a while) recognizer are away.
+        """
+        journal = self._journal(journal_path)
+        if journal is None or not journal.closed:
+            return
+        audio = store_audio(journal, store=self._store)
+        with self._database.transaction() as session:
+            call = ingest_recording(session, journal=journal, audio=audio, now=self._clock.now())
+        transcribed = self._transcribe(journal, call)
+        ticket = self._ticket(journal, call)
+        if ticket is not None:
+            self._publish("ticket.created", ticket_id=ticket.id, number=ticket.number, call_id=call.id)
+        if transcribed:
+            archive(journal, store=self._store)
+
+    def sweep_spool(self) -> None:
+        """Hands in the finished calls that still lie in the spool: their job was lost, or waits for a recognizer.
+
+        A journal's time of modification says when it was last written or handed in.
+        """
+        self._database.ping()  # while it is away more jobs would only pile up
+        now = self._clock.now().timestamp()
+        for path in sorted(self._settings.spool_dir.glob(f"*/*{JOURNAL_SUFFIX}")):
+            with suppress(FileNotFoundError):  # a worker took it meanwhile
+                if now - path.stat().st_mtime >= self._settings.tickets.sweep_after_s and Journal.read(path).closed:
+                    self._jobs.enqueue("ingest_call", journal_path=f"{path.parent.name}/{path.name}")
+                    os.utime(path, (now, now))
+
+    def _journal(self, journal_path: str) -> Journal | None:
+        """The journal, or None where another run has archived it."""
+        path = self._settings.spool_dir / journal_path
+        parts = Path(journal_path).parts
+        if len(parts) != 2 or ".." in parts or path.suffix != JOURNAL_SUFFIX or not _CALL_ID.fullmatch(path.stem):
+            raise InvalidInputError(f"not a journal in the spool: {journal_path!r}")
+        try:
+            return Journal.read(path)
+        except FileNotFoundError:
+            log.info("call %s is archived already", path.stem)
+            return None
+
+    def _transcribe(self, journal: Journal, call: Call) -> bool:
+        """Whether the call has its transcript now. A recognizer that stays away holds the ticket up only so long."""
+        with self._database.reading() as session:
+            if latest_transcript(session, call.id) is not None:
+                return True
+        try:
+            origin, model, utterances = transcribe_call(
+                journal, audio_path=journal.audio_path, asr_url=self._settings.effective_asr_url()
+            )
+        except UnavailableError:
+            waited = (self._clock.now() - call.ended_at).total_seconds()
+            if waited < self._settings.tickets.transcript_patience_s:
+                raise
+            log.warning("call %s: no recognizer for %.0f s, going on without a transcript", call.id, waited)
+            return False
+        now = self._clock.now()
+        with self._database.transaction() as session:
+            store_transcript(session, call_id=call.id, origin=origin, model=model, segments=utterances, now=now)
+        return True
+
+    def _ticket(self, journal: Journal, call: Call) -> Ticket | None:
+        """The call's ticket, made or completed where that is due; None for a call without a word of the caller."""
+        now = self._clock.now()
+        with self._database.transaction() as session:
+            transcript = latest_transcript(session, call.id)
+            ticket = repository.ticket_of_call(session, call.id)
+            if ticket is not None:
+                if transcript is not None and UNTRANSCRIBED in ticket.flags:
+                    complete_ticket(session, ticket, call=call, transcript=transcript, site=self._site, now=now)
+                return ticket
+            # A number that was told is a promise, whatever the recognizer understood.
+            if repository.number_of_call(session, call.id) is None and not _caller_spoke(journal, transcript):
+                return None
+            number = self._number(session, call.id)
+            return create_ticket(session, call=call, number=number, transcript=transcript, site=self._site, now=now)
+
+    def _number(self, session: Session, call_id: str) -> TicketNumber:
+        return assign_number(
+            session,
+            call_id=call_id,
+            prefix=self._settings.tickets.number_prefix,
+            lookup_code=f"{secrets.randbelow(10**LOOKUP_DIGITS):0{LOOKUP_DIGITS}}",
+            now=self._clock.now(),
+            zone=self._settings.zone,
+        )
+
+    def _publish(self, name: str, **data: object) -> None:
+        self._bus.publish(Event(name=name, at=self._clock.now(), data=data))
+
+
+def _caller_spoke(journal: Journal, transcript: Transcript | None) -> bool:
+    """By the transcript; without one, by what was noticed during the call."""
+    if transcript is not None:
+        return bool(spoken_by_caller(transcript).text)
+    captions = any(entry.data.get("speaker") == CALLER for entry in journal.all("segment"))
+    return captions or journal.first("demand") is not None

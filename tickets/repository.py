@@ -1,0 +1,39 @@
+"""Queries for tickets, their numbers and evidence."""
+
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.orm import Session
+
+from tickets.models import Evidence, Ticket, TicketCounter, TicketEvent, TicketNumber
+
+# One statement, the same on SQLite and PostgreSQL; it makes the day's counter where there is none and locks its row.
+_LOCK_COUNTER = text(
+    "INSERT INTO ticket_counters (day, last_serial) VALUES (:day, 0) "
+    "ON CONFLICT (day) DO UPDATE SET last_serial = ticket_counters.last_serial"
+)
+
+
+def number_of_call(session: Session, call_id: str) -> TicketNumber | None:
+    """The number given to a call, or None."""
+    return session.scalars(select(TicketNumber).where(TicketNumber.call_id == call_id)).one_or_none()
+
+
+def lock_counter(session: Session, day: str) -> TicketCounter:
+    """The day's counter, held by this transaction until it ends."""
+    session.execute(_LOCK_COUNTER, {"day": day})
+    return session.get_one(TicketCounter, day, populate_existing=True)
+
+
+def ticket_of_call(session: Session, call_id: str) -> Ticket | None:
+    """The ticket that a call became, or None."""
+    return session.scalars(select(Ticket).where(Ticket.call_id == call_id)).one_or_none()
+
+
+def next_sequence(session: Session, ticket_id: int) -> int:
+    """The place of a ticket's next event; 1 for the first."""
+    query = select(func.max(TicketEvent.sequence)).where(TicketEvent.ticket_id == ticket_id)
+    return (session.scalar(query) or 0) + 1
+
+
+def forget_evidence(session: Session, ticket_id: int, fields: set[str]) -> None:
+    """Removes the evidence of `fields`, which is to be replaced."""
+    session.execute(delete(Evidence).where(Evidence.ticket_id == ticket_id, Evidence.field.in_(fields)))

@@ -1,0 +1,178 @@
+"""Makes tickets from calls: gives numbers, fills fields with their evidence, writes the events. Never commits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from asr.models import Transcript
+from asr.recognizer import Word
+from hotline.settings import TicketSettings
+from recordings.models import Call
+from tickets import repository
+from tickets.deadlines import TierDeadlines, load_deadlines
+from tickets.extraction import Extraction, extract
+from tickets.gazetteer import Gazetteer, load_gazetteer
+from tickets.lifecycle import Command, State, next_state
+from tickets.models import Evidence, Ticket, TicketEvent, TicketNumber
+from tickets.numbering import NumberParts, day_text, format_number
+from tickets.speech import Speech, SpokenSegment
+from tickets.taxonomy import Taxonomy, load_taxonomy
+
+CALLER = "caller"
+SYSTEM = "system"
+PHONE_CHANNEL = "phone"
+UNTRANSCRIBED = "untranscribed"
+# The columns that extraction fills, in the order people read them.
+_FIELDS = ("category", "type", "tier", "overlay", "title", "content", "caller_name", "phone", "place", "address")
+
+
+@dataclass(frozen=True)
+class SiteData:
+    """The site's data files, read and checked."""
+
+    taxonomy: Taxonomy
+    gazetteer: Gazetteer
+    deadlines: dict[str, TierDeadlines]
+
+    def clocks(self, tier: str, overlay: str) -> dict[str, str]:
+        """Step -> how long it may take (`2h`, `1wd`): the tier's, with the overlay's on top."""
+        clocks = self.deadlines[tier].clocks()
+        for item in self.taxonomy.overlays:
+            if item.name == overlay:
+                clocks |= item.clocks
+        return clocks
+
+
+def load_site_data(settings: TicketSettings) -> SiteData:
+    """Reads the data files; raises `ConfigurationError` naming file, line and key."""
+    return SiteData(
+        load_taxonomy(settings.taxonomy_path),
+        load_gazetteer(settings.gazetteer_path),
+        load_deadlines(settings.deadlines_path),
+    )
+
+
+def assign_number(
+    session: Session, *, call_id: str, prefix: str, lookup_code: str, now: datetime, zone: ZoneInfo
+) -> TicketNumber:
+    """The call's number: the one it has, else the next of the local day, gap-free also among concurrent writers."""
+    known = repository.number_of_call(session, call_id)
+    if known is not None:
+        return known
+    day = now.astimezone(zone).date()
+    counter = repository.lock_counter(session, day_text(day))
+    known = repository.number_of_call(session, call_id)  # another writer may have been before us at the lock
+    if known is not None:
+        return known
+    counter.last_serial += 1
+    number = TicketNumber(
+        number=format_number(NumberParts(prefix, day, counter.last_serial)),
+        day=counter.day,
+        serial=counter.last_serial,
+        lookup_code=lookup_code,
+        call_id=call_id,
+        assigned_at=now,
+    )
+    session.add(number)
+    session.flush()
+    return number
+
+
+def spoken_by_caller(transcript: Transcript) -> Speech:
+    """What the caller said in `transcript`."""
+    return Speech(
+        [
+            SpokenSegment(segment.position, segment.text, tuple(Word(*word) for word in segment.words))
+            for segment in transcript.segments
+            if segment.speaker == CALLER
+        ]
+    )
+
+
+def create_ticket(
+    session: Session, *, call: Call, number: TicketNumber, transcript: Transcript | None, site: SiteData, now: datetime
+) -> Ticket:
+    """A new ticket, accepted and waiting for dispatch; without a transcript it is flagged `untranscribed`."""
+    ticket = Ticket(
+        number=number.number,
+        lookup_code=number.lookup_code,
+        call_id=call.id,
+        state=State.ACCEPTING.value,
+        channel=PHONE_CHANNEL,
+        flags=[] if transcript else [UNTRANSCRIBED],
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(ticket)
+    session.flush()
+    _record(session, ticket, "created", now, {"number": ticket.number, "call_id": call.id, "channel": ticket.channel})
+    _fill(session, ticket, _extract(call, transcript, site), _FIELDS, transcript, site, now)
+    ticket.state = next_state(State(ticket.state), Command.ACCEPT).value
+    _record(session, ticket, "accepted", now, {"from": State.ACCEPTING.value, "to": ticket.state})
+    return ticket
+
+
+def complete_ticket(
+    session: Session, ticket: Ticket, *, call: Call, transcript: Transcript, site: SiteData, now: datetime
+) -> None:
+    """Fills a ticket that was made before its transcript. What a person has changed meanwhile stays."""
+    untouched = _extract(call, None, site)
+    fields = tuple(field for field in _FIELDS if getattr(ticket, field) == getattr(untouched, field))
+    ticket.flags = [flag for flag in ticket.flags if flag != UNTRANSCRIBED]
+    _fill(session, ticket, _extract(call, transcript, site), fields, transcript, site, now)
+
+
+def _extract(call: Call, transcript: Transcript | None, site: SiteData) -> Extraction:
+    speech = spoken_by_caller(transcript) if transcript else Speech(())
+    return extract(speech, caller_id=call.caller_number, taxonomy=site.taxonomy, gazetteer=site.gazetteer)
+
+
+def _fill(
+    session: Session,
+    ticket: Ticket,
+    extraction: Extraction,
+    fields: tuple[str, ...],
+    transcript: Transcript | None,
+    site: SiteData,
+    now: datetime,
+) -> None:
+    values: dict[str, Any] = {field: getattr(extraction, field) for field in fields}
+    for field, value in values.items():
+        setattr(ticket, field, value)
+    ticket.keywords = list(extraction.keywords)
+    ticket.flags = list(dict.fromkeys([*ticket.flags, *extraction.flags]))
+    ticket.updated_at = now
+    segments = {segment.position: segment.id for segment in transcript.segments} if transcript else {}
+    findings = [item for item in extraction.findings if item.field in fields or item.field in extraction.flags]
+    repository.forget_evidence(session, ticket.id, {item.field for item in findings})
+    for finding in findings:
+        span = finding.span
+        session.add(
+            Evidence(
+                ticket_id=ticket.id,
+                field=finding.field,
+                value=finding.value[:200],
+                source=finding.source,
+                confidence=finding.confidence,
+                quote=span.quote[:200] if span else "",
+                segment_id=segments[span.segment] if span else None,
+                start_ms=span.start_ms if span else None,
+                end_ms=span.end_ms if span else None,
+            )
+        )
+    data = {
+        "fields": values,
+        "flags": ticket.flags,
+        "transcript_version": transcript.version if transcript else None,
+        "clocks": site.clocks(ticket.tier, ticket.overlay),
+    }
+    _record(session, ticket, "fields_extracted", now, data)
+
+
+def _record(session: Session, ticket: Ticket, kind: str, now: datetime, data: dict[str, Any]) -> None:
+    sequence = repository.next_sequence(session, ticket.id)
+    session.add(TicketEvent(ticket_id=ticket.id, sequence=sequence, at=now, kind=kind, actor=SYSTEM, data=data))
+    session.flush()
