@@ -9,7 +9,7 @@ timestamps relative to it, so order, duplicates and loss need no care: what neve
 | new SSRC | the stream is placed anew |
 | behind the head | late: not heard any more, still recorded |
 | behind the frontier (taken already), or too far ahead | dropped |
-| such packets only, for `RESYNC` long | the sender's clock jumped: the stream is placed anew |
+| nothing but such for `RESYNC` long, or but late ones for `DRIFT` | the clock jumped or drifted: placed anew |
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ PATIENCE = SAMPLE_RATE
 """While a stream is interrupted its gap is left open for so long: a network that stalls sends everything later."""
 MAX_AHEAD = SAMPLE_RATE // 2
 RESYNC = SAMPLE_RATE // 10
+DRIFT = SAMPLE_RATE
+"""Longer than it takes to catch up after a stall, in which packets are late too."""
 MAX_DROPOUT = 3000
 """A larger step of sequence numbers is a restart, not loss (RFC 3550 appendix A.1)."""
 
@@ -59,7 +61,7 @@ class JitterBuffer:
         self._placed = np.zeros(slots, bool)
         self._base_position = np.zeros(slots, np.int64)
         self._base_timestamp = np.zeros(slots, np.uint32)
-        self._stray_since = np.zeros(slots, np.int64)  # head when packets began to fit nowhere, -1 while they fit
+        self._off_since = np.zeros(slots, np.int64)  # head when packets ceased to be on time, -1 while they are
         self._heard = np.zeros(slots, bool)
         self._ssrc = np.zeros(slots, np.uint32)
         self._sequence = np.zeros(slots, np.uint16)
@@ -70,7 +72,7 @@ class JitterBuffer:
         self._rings.clear(slot)
         self._frontier[slot] = self._end[slot] = position
         self._placed[slot] = self._heard[slot] = False
-        self._stray_since[slot] = -1
+        self._off_since[slot] = -1
         for counts in (self._received, self._late, self._dropped, self._lost):
             counts[slot] = 0
 
@@ -97,18 +99,18 @@ class JitterBuffer:
             new = ~self._placed[slots]
             self._anchor(slots[new], timestamp=timestamp[new], head=head)
         position, fits = self._positions(slots, timestamp=timestamp, length=length, head=head)
-        if not fits.all():
-            stray = slots[~fits]
-            first = stray[self._stray_since[stray] < 0]
-            self._stray_since[first] = head
-            jumped = ~fits & (head - self._stray_since[slots] >= RESYNC)
+        off = ~fits | (position < head)
+        if off.any():
+            self._off_since[slots[off & (self._off_since[slots] < 0)]] = head
+            jumped = off & (head - self._off_since[slots] >= np.where(fits, DRIFT, RESYNC))
             if jumped.any():
                 self._anchor(slots[jumped], timestamp=timestamp[jumped], head=head)
                 position, fits = self._positions(slots, timestamp=timestamp, length=length, head=head)
             self._dropped[slots[~fits]] += 1
             slots, position, samples = slots[fits], position[fits], samples[fits]
-        self._stray_since[slots] = -1
-        self._late[slots] += position < head
+        late = position < head
+        self._late[slots] += late
+        self._off_since[slots[~late]] = -1
         self._end[slots] = np.maximum(self._end[slots], position + length)
         self._rings.put(slots, samples, positions=position)
 
@@ -156,7 +158,7 @@ class JitterBuffer:
         self._base_timestamp[slots] = timestamp
         self._base_position[slots] = head + self.delay
         self._placed[slots] = True
-        self._stray_since[slots] = -1
+        self._off_since[slots] = -1
 
     def _positions(
         self, slots: Slots, *, timestamp: NDArray[np.uint32], length: int, head: int

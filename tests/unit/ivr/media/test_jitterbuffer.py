@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivr.media.jitterbuffer import MAX_AHEAD, RESYNC, JitterBuffer, StreamCounters
+from ivr.media.jitterbuffer import DRIFT, MAX_AHEAD, RESYNC, JitterBuffer, StreamCounters
 from ivr.media.ring import RING
 
 DELAY = 480
@@ -117,6 +117,19 @@ def test_a_clock_that_jumps_for_good_is_followed(shift):
         line.arrive(number, head=START + number * FRAME, shift=shift)
     assert line.counters.dropped == jump
     assert line.take(jump + 4) == [0, 1] + [0] * jump + [jump + 2, jump + 3]
+
+
+def test_stream_that_is_late_for_good_is_heard_again():
+    line = Line()
+    line.arrive(0, head=START)
+    behind, drift = 5, DRIFT // FRAME
+    for number in range(1, drift + 4):
+        line.arrive(number, head=START + (number + behind) * FRAME)
+    assert line.counters == StreamCounters(received=drift + 4, late=drift)
+    head = START + (drift + 4 + behind) * FRAME
+    assert line.buffer.frames(np.array([1]), head=head)[0, 0] == drift + 2
+    silence = [0] * behind
+    assert line.take(drift + 3 + behind + 4)[3:] == [*range(1, drift + 2), *silence, drift + 2, drift + 3, drift + 4]
 
 
 def test_one_stray_timestamp_does_not_move_the_stream():
