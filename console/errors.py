@@ -7,8 +7,6 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from console.auth import SignInRequiredError
@@ -51,6 +49,8 @@ TITLES = {
 }
 OUR_FAULT = "系统出现意外错误，已记录，请稍后再试或联系管理员"
 
+NO_ANSWER = "系统暂时没有响应，请稍后再试"
+
 
 def status_of(error: HotlineError) -> int:
     """The HTTP status of an expected error: that of its nearest listed class."""
@@ -62,8 +62,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HotlineError, _expected)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid_request)
-    for kind in (OperationalError, InterfaceError, PoolTimeoutError):
-        app.add_exception_handler(kind, _database)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -74,10 +72,9 @@ def _expected(request: Request, error: Exception) -> Response:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         back = f"?next={quote(target)}" if request.method == "GET" and target != "/" else ""
         return RedirectResponse(f"/login{back}", status_code=303)
-    if status >= 500:
+    if status >= 500:  # the text is for operators and may name hosts and statements
         log.error("%s %s: %s", request.method, request.url.path, error)
-    if status == 500:
-        return _answer(request, status, OUR_FAULT)
+        return _answer(request, status, OUR_FAULT if status == 500 else NO_ANSWER)
     return _answer(request, status, error.message, error.hint)
 
 
@@ -91,11 +88,6 @@ def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     names = "、".join(dict.fromkeys(str(item["loc"][-1]) for item in error.errors()))
     return _answer(request, 400, f"参数无效：{names}")
-
-
-def _database(request: Request, error: Exception) -> Response:
-    log.error("%s %s: database: %s", request.method, request.url.path, error)
-    return _answer(request, 503, "数据库暂时没有响应，请稍后再试")
 
 
 def _unexpected(request: Request, _error: Exception) -> Response:

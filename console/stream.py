@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 from console.masking import mask_numbers, mask_phone
-from hotline.bus import Bus, Event
+from hotline.bus import Bus, Event, Subscription
 from hotline.errors import UnavailableError
 
 log = logging.getLogger(__name__)
@@ -121,8 +121,8 @@ class EventHub:
 
     def start(self) -> None:
         """Begins to read the bus."""
-        loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._read, args=(loop,), name="events", daemon=True)
+        reading = (asyncio.get_running_loop(), self._bus.subscribe(*TOPICS))
+        self._thread = threading.Thread(target=self._read, args=reading, name="events", daemon=True)
         self._thread.start()
 
     def open(self, topics: Collection[str]) -> EventStream:
@@ -149,8 +149,7 @@ class EventHub:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
-    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
-        subscription = self._bus.subscribe(*TOPICS)
+    def _read(self, loop: asyncio.AbstractEventLoop, subscription: Subscription) -> None:
         try:
             while not self._closing.is_set():
                 event = subscription.get(POLL_S)

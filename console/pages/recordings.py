@@ -1,6 +1,8 @@
 """The sound of a call for those who may hear it: ranges for the player, peaks for its waveform, and downloads."""
 
+import logging
 from collections.abc import Iterator
+from io import SEEK_END
 from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Depends, Request
@@ -16,6 +18,7 @@ from recordings.models import Recording
 from recordings.repository import find_recording
 from recordings.service import peaks_name
 
+log = logging.getLogger(__name__)
 router = APIRouter()
 CHUNK_BYTES = 64 * 1024
 MEDIA_TYPE = "audio/wav"
@@ -76,7 +79,7 @@ def peaks(request: Request, _listener: auth.Listener, call_id: str) -> Response:
     context = context_of(request)
     with context.database.reading() as session:
         recording = _recording(find_recording(session, call_id))
-    with context.store.open(peaks_name(recording.path)) as file:
+    with _open(context, peaks_name(recording.path)) as file:
         return Response(file.read(), media_type="application/json")
 
 
@@ -86,18 +89,28 @@ def _recording(found: Recording | None) -> Recording:
     return found
 
 
+def _open(context: ConsoleContext, name: str) -> BinaryIO:
+    try:
+        return context.store.open(name)
+    except NotFoundError as error:
+        log.error("%s", error)
+        raise NotFoundError("录音文件缺失", hint="请联系管理员") from error
+
+
 def _send(context: ConsoleContext, recording: Recording, wanted: str | None, headers: dict[str, str]) -> Response:
     """Opens the file before the answer begins, so that a missing one is a clean error."""
-    size = context.store.size(recording.path)
+    file = _open(context, recording.path)
+    size = file.seek(0, SEEK_END)
     try:
         span = parse_range(wanted, size)
     except UnsatisfiableRangeError:
+        file.close()
         return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
     start, end = span or (0, size - 1)
     headers["Content-Length"] = str(end - start + 1)
     if span:
         headers["Content-Range"] = f"bytes {start}-{end}/{size}"
-    body = _chunks(context.store.open(recording.path), start, end - start + 1)
+    body = _chunks(file, start, end - start + 1)
     return StreamingResponse(body, status_code=206 if span else 200, headers=headers, media_type=MEDIA_TYPE)
 
 

@@ -11,7 +11,7 @@ async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
   if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-ticket-list]");
-  if (!fresh || fresh.innerHTML === list().innerHTML) return;
+  if (!fresh || fresh.isEqualNode(list())) return;
   const known = new Set([...list().querySelectorAll("[data-number]")].map((row) => row.dataset.number));
   const focused = document.activeElement?.closest?.("[data-number]")?.dataset.number;
   list().replaceWith(fresh);

@@ -1,0 +1,129 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from console.stream import QUEUE_LIMIT, EventHub, EventStream, encode, present_call
+from hotline.bus import Event, MemoryBus
+from hotline.errors import UnavailableError
+
+NOW = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
+
+
+def event(name: str, **data: Any) -> Event:
+    return Event(name=name, at=NOW, data=data, id="e1")
+
+
+def caption(text: str) -> Event:
+    return event("caption.partial", call_id="c", speaker="caller", text=text, start_ms=10)
+
+
+def test_an_event_becomes_a_named_message_with_its_id_and_masked_numbers() -> None:
+    message = encode(event("call.answered", call_id="c", caller="13800138000", called="12345", answered_at="2026"))
+    assert message is not None
+    lines = message.splitlines()
+    assert lines[:2] == ["id: e1", "event: call.answered"]
+    assert message.endswith("\n\n")
+    assert json.loads(lines[2].removeprefix("data: "))["caller"] == "138****8000"
+
+
+def test_captions_lose_spoken_numbers_and_fields_nobody_listed() -> None:
+    secret = event("caption.final", call_id="c", speaker="caller", text="幺三八零零幺三八零零零", start_ms=1, token="x")
+    message = encode(secret)
+    assert message is not None
+    assert "幺三八****八零零零" in message
+    assert "token" not in message
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        event("call.answered", caller="1"),
+        event("caption.final", call_id="c", speaker="caller", text="x", start_ms="soon"),
+        event("ticket.created"),
+        event("call.invented", call_id="c"),
+    ],
+)
+def test_events_without_their_fields_or_unknown_stay_inside(broken: Event) -> None:
+    assert encode(broken) is None
+
+
+def test_a_text_with_line_breaks_stays_one_message() -> None:
+    message = encode(caption("一\n\n二\r三"))
+    assert message is not None
+    assert message.count("\n\n") == 1
+    assert len(message.splitlines()) == 4
+
+
+def test_a_call_in_progress_is_masked_with_its_captions() -> None:
+    state = {
+        "call_id": "c",
+        "caller": "13800138000",
+        "called": "12345",
+        "node": "n",
+        "answered_at": "2026-01-05T01:30:00+00:00",
+        "captions": [{"speaker": "caller", "text": "打13800138000", "start_ms": 1, "end_ms": 2}],
+    }
+    assert "13800138000" not in json.dumps(present_call(state))
+    with pytest.raises(KeyError):
+        present_call({"caller": "1"})
+
+
+async def test_a_page_gets_its_topics_only() -> None:
+    bus = MemoryBus()
+    hub = EventHub(bus, max_streams=2)
+    hub.start()
+    stream = hub.open({"caption"})
+    messages = stream.messages(life_s=10)
+    try:
+        assert (await anext(messages)).startswith("retry:")
+        bus.publish(event("ticket.created", number="YQ1", call_id="c"))
+        bus.publish(caption("第一句"))
+        assert "第一句" in await anext(messages)
+    finally:
+        await messages.aclose()
+        await hub.close()
+
+
+async def test_silence_is_broken_by_heartbeats_and_ends_with_the_life() -> None:
+    stream = EventStream({"call"})
+    said = [message async for message in stream.messages(life_s=0.03, heartbeat_s=0.01)]
+    assert said[0] == "retry: 2000\n\n"
+    assert set(said[1:]) == {": still here\n\n"}
+
+
+async def test_a_slow_page_is_cut_off_and_the_others_are_not() -> None:
+    hub = EventHub(MemoryBus(), max_streams=2)
+    slow, quick = hub.open({"caption"}), hub.open({"caption"})
+    reading = quick.messages(life_s=10)
+    await anext(reading)
+    for number in range(QUEUE_LIMIT + 1):
+        hub._fan_out("caption", str(number))
+        assert await anext(reading) == str(number)
+    assert [message async for message in slow.messages(life_s=10)] == ["retry: 2000\n\n"]
+    hub._fan_out("caption", "after")
+    assert await anext(reading) == "after"
+    await reading.aclose()
+
+
+async def test_too_many_pages_are_refused_until_one_goes() -> None:
+    hub = EventHub(MemoryBus(), max_streams=1)
+    first = hub.open({"call"})
+    with pytest.raises(UnavailableError):
+        hub.open({"call"})
+    hub.discard(first)
+    hub.open({"call"})
+
+
+async def test_stopping_ends_the_streams_and_refuses_new_ones() -> None:
+    hub = EventHub(MemoryBus(), max_streams=5)
+    hub.start()
+    stream = hub.open({"call"})
+    messages = stream.messages(life_s=100)
+    await anext(messages)
+    hub.end_streams()
+    assert [message async for message in messages] == []
+    with pytest.raises(UnavailableError):
+        hub.open({"call"})
+    await hub.close()

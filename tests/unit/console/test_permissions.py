@@ -1,0 +1,20 @@
+import pytest
+
+from console.permissions import PERMISSIONS, Permission, Role, allowed
+
+TABLE = {
+    "viewer": {"read"},
+    "reviewer": {"read", "hear", "unmask"},
+    "admin": {"read", "hear", "unmask", "download", "audit"},
+}
+
+
+def test_each_role_has_exactly_its_rights() -> None:
+    granted = {role.value: {p.value for p in Permission if allowed(role, p)} for role in Role}
+    assert granted == TABLE
+    assert set(PERMISSIONS) == set(Role)
+
+
+@pytest.mark.parametrize("role", ["", "root", "Admin", "admin "])
+def test_an_unknown_role_may_do_nothing(role: str) -> None:
+    assert not any(allowed(role, permission) for permission in Permission)

@@ -1,0 +1,100 @@
+from datetime import UTC, datetime
+
+from asr.models import Segment, Transcript
+from console.views import Word, facts, ticket_row, timed, utterances
+from tickets.models import Evidence, Ticket, TicketEvent
+
+NOW = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
+ROWS = [["我", 0, 200, 0.9], ["坏", 200, 400, 0.3], ["了", 400, 600, 0.9], ["来", 1000, 1200, 0.9]]
+
+
+def make_ticket(**values: object) -> Ticket:
+    defaults = {
+        "number": "YQ20260105000011",
+        "state": "to_dispatch",
+        "tier": "T2",
+        "type": "help",
+        "category": "供暖/煤改电设备",
+        "title": "回电13800138000",
+        "caller_name": "张",
+        "phone": "13800138000",
+        "place": "张山营镇",
+        "overlay": "",
+        "address": "",
+        "flags": [],
+        "created_at": NOW,
+    }
+    return Ticket(**(defaults | values), evidence=[], events=[TicketEvent(sequence=1, at=NOW, kind="created")])
+
+
+def test_recognised_text_keeps_its_punctuation_and_its_words_keep_their_times() -> None:
+    assert timed("我坏了，来。", ROWS) == (
+        Word("我", 0, 200),
+        Word("坏", 200, 400, unsure=True),
+        Word("了，", 400, 600),
+        Word("来。", 1000, 1200),
+    )
+
+
+def test_spoken_digits_shown_as_figures_seek_digit_by_digit() -> None:
+    rows = [[digit, at * 100, at * 100 + 100, 0.9] for at, digit in enumerate("幺三八零零幺三八零零零")]
+    words = timed("13800138000。", rows)
+    assert "".join(word.text for word in words) == "13800138000。"
+    assert [word.start_ms for word in words] == [at * 100 for at in range(11)]
+
+
+def test_edited_text_gives_way_to_the_words_so_that_times_stay_exact() -> None:
+    assert [word.text for word in timed("完全改写过的文字", ROWS)] == ["我", "坏", "了", "来"]
+
+
+def test_damaged_words_leave_the_text_of_the_segment() -> None:
+    for words in ([["我", 5]], [["我", 9, 3, 0.5]], [["", 0, 1, 0.5]], ["我"]):
+        segment = Segment(position=0, speaker="caller", start_ms=5, end_ms=90, text="我坏了", words=words)
+        shown = utterances(Transcript(segments=[segment]), masked=True)
+        assert shown[0].words == (Word("我坏了", 5, 90),)
+
+
+def test_a_phone_in_the_transcript_is_masked_across_words() -> None:
+    rows = [[digit, at * 100, at * 100 + 100, 0.9] for at, digit in enumerate("幺三八零零幺三八零零零")]
+    segment = Segment(position=0, speaker="caller", start_ms=0, end_ms=1100, text="13800138000。", words=rows)
+    transcript = Transcript(segments=[segment])
+    assert "".join(word.text for word in utterances(transcript, masked=True)[0].words) == "138****8000。"
+    assert "".join(word.text for word in utterances(transcript, masked=False)[0].words) == "13800138000。"
+
+
+def test_both_sides_stand_in_the_order_of_speech() -> None:
+    segments = [
+        Segment(position=at, speaker=speaker, start_ms=start, end_ms=start + 1, text=speaker, words=[])
+        for at, (speaker, start) in enumerate([("caller", 900), ("hotline", 0), ("seat", 500)])
+    ]
+    shown = utterances(Transcript(segments=segments), masked=True)
+    assert [item.speaker for item in shown] == ["hotline", "seat", "caller"]
+    assert utterances(None, masked=True) == ()
+
+
+def test_the_list_never_shows_a_whole_phone_number() -> None:
+    row = ticket_row(make_ticket())
+    assert row.phone == "138****8000"
+    assert "13800138000" not in repr(row)
+
+
+def test_facts_carry_their_evidence_and_mask_it() -> None:
+    ticket = make_ticket()
+    ticket.evidence = [
+        Evidence(field="phone", value="13800138000", source="transcript", confidence=0.876, quote="电话13800138000",
+                 start_ms=1200, end_ms=3400),
+    ]  # fmt: skip
+    shown = {fact.field: fact for fact in facts(ticket, masked=True)}
+    assert "13800138000" not in repr(shown)
+    proof = shown["phone"].proof
+    assert proof is not None
+    assert (proof.start_ms, proof.end_ms, proof.percent) == (1200, 3400, 88)
+    assert shown["category"].value == "供暖 / 煤改电设备"
+    assert shown["tier"].proof is None
+    assert "overlay" not in shown
+    full = {fact.field: fact for fact in facts(ticket, masked=False)}
+    assert full["phone"].value == "13800138000"
+
+
+def test_an_unknown_code_is_shown_as_it_is() -> None:
+    assert {fact.field: fact.value for fact in facts(make_ticket(type="brand_new"), masked=True)}["type"] == "brand_new"
