@@ -100,17 +100,17 @@ def create_ticket(
         number=number.number,
         lookup_code=number.lookup_code,
         call_id=call.id,
-        state=State.ACCEPTING.value,
+        state=next_state(State.ACCEPTING, Command.ACCEPT).value,
         channel=PHONE_CHANNEL,
         flags=[] if transcript else [UNTRANSCRIBED],
         created_at=now,
-        updated_at=now,
     )
+    extraction = _extract(call, transcript, site)
+    _assign(ticket, extraction, _FIELDS, now)
     session.add(ticket)
     session.flush()
     _record(session, ticket, "created", now, {"number": ticket.number, "call_id": call.id, "channel": ticket.channel})
-    _fill(session, ticket, _extract(call, transcript, site), _FIELDS, transcript, site, now)
-    ticket.state = next_state(State(ticket.state), Command.ACCEPT).value
+    _explain(session, ticket, extraction, _FIELDS, transcript, site, now)
     _record(session, ticket, "accepted", now, {"from": State.ACCEPTING.value, "to": ticket.state})
     return ticket
 
@@ -122,7 +122,9 @@ def complete_ticket(
     untouched = _extract(call, None, site)
     fields = tuple(field for field in _FIELDS if getattr(ticket, field) == getattr(untouched, field))
     ticket.flags = [flag for flag in ticket.flags if flag != UNTRANSCRIBED]
-    _fill(session, ticket, _extract(call, transcript, site), fields, transcript, site, now)
+    extraction = _extract(call, transcript, site)
+    _assign(ticket, extraction, fields, now)
+    _explain(session, ticket, extraction, fields, transcript, site, now)
 
 
 def _extract(call: Call, transcript: Transcript | None, site: SiteData) -> Extraction:
@@ -130,7 +132,15 @@ def _extract(call: Call, transcript: Transcript | None, site: SiteData) -> Extra
     return extract(speech, caller_id=call.caller_number, taxonomy=site.taxonomy, gazetteer=site.gazetteer)
 
 
-def _fill(
+def _assign(ticket: Ticket, extraction: Extraction, fields: tuple[str, ...], now: datetime) -> None:
+    for field in fields:
+        setattr(ticket, field, getattr(extraction, field))
+    ticket.keywords = list(extraction.keywords)
+    ticket.flags = list(dict.fromkeys([*ticket.flags, *extraction.flags]))
+    ticket.updated_at = now
+
+
+def _explain(
     session: Session,
     ticket: Ticket,
     extraction: Extraction,
@@ -139,12 +149,7 @@ def _fill(
     site: SiteData,
     now: datetime,
 ) -> None:
-    values: dict[str, Any] = {field: getattr(extraction, field) for field in fields}
-    for field, value in values.items():
-        setattr(ticket, field, value)
-    ticket.keywords = list(extraction.keywords)
-    ticket.flags = list(dict.fromkeys([*ticket.flags, *extraction.flags]))
-    ticket.updated_at = now
+    """Writes the evidence of the fields that were filled, and the event."""
     segments = {segment.position: segment.id for segment in transcript.segments} if transcript else {}
     findings = [item for item in extraction.findings if item.field in fields or item.field in extraction.flags]
     repository.forget_evidence(session, ticket.id, {item.field for item in findings})
@@ -164,7 +169,7 @@ def _fill(
             )
         )
     data = {
-        "fields": values,
+        "fields": {field: getattr(ticket, field) for field in fields},
         "flags": ticket.flags,
         "transcript_version": transcript.version if transcript else None,
         "clocks": site.clocks(ticket.tier, ticket.overlay),
