@@ -30,7 +30,6 @@ import numpy as np
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
-from tickets.repository import ticket_of_call
 
 from asr.evaluate import cer
 from asr.service import latest_transcript
@@ -45,6 +44,7 @@ from hotline.settings import PREFIX, Settings, load_settings
 from hotline.supervisor import Supervisor
 from recordings.repository import find_recording
 from recordings.store import RecordingStore
+from tickets.repository import ticket_of_call
 
 CALLER_NUMBER = "13800138000"
 CALL_TIMEOUT_S = 420.0
@@ -295,7 +295,7 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
         spoken = "".join(item.text for item in transcript.segments if item.speaker == "caller")
         reference = _reference_text(caller)
         answered = demo.caller.get("answer_ms")
-        result = {
+        result: dict[str, Any] = {
             "call": {"id": demo.call_id, "answer_ms": answered, "duration_s": recording.duration_ms / 1000},
             "recording": {
                 "path": recording.path,

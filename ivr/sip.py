@@ -22,7 +22,7 @@ import sippy.Core.EventDispatcher
 import sippy.Network_server
 import sippy.SipTransactionManager
 import sippy.Udp_server
-from sippy.CCEvents import CCEventConnect, CCEventDisconnect, CCEventFail, CCEventTry, CCEventUpdate
+from sippy.CCEvents import CCEventConnect, CCEventDisconnect, CCEventFail, CCEventRing, CCEventTry, CCEventUpdate
 from sippy.Core.EventDispatcher import ED2
 from sippy.MsgBody import MsgBody
 from sippy.SipAddress import SipAddress
@@ -287,6 +287,7 @@ class SipDialog:
             log.exception("call not answered")
             self._ua.recvEvent(CCEventFail((500, "Server Internal Error")))
         else:
+            self._ua.recvEvent(CCEventRing((180, "Ringing", None)))
             self._ua.recvEvent(CCEventConnect((200, "OK", MsgBody(answer))))
 
     def _update(self, event: Any) -> None:

@@ -3,8 +3,6 @@
 import logging
 import threading
 
-from tickets.jobs import TicketJobs
-
 from hotline.bus import ValkeyBus
 from hotline.clock import SystemClock
 from hotline.errors import UnavailableError
@@ -13,6 +11,7 @@ from hotline.probes import HEARTBEAT_S
 from hotline.settings import Settings
 from hotline.wiring.database import open_database
 from recordings.store import RecordingStore
+from tickets.jobs import TicketJobs
 
 log = logging.getLogger(__name__)
 
