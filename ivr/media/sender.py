@@ -65,6 +65,8 @@ class Sender:
     def send(self, *, head: int) -> Ended:
         """Sends the frames of position `head`; returns which pieces ended with them."""
         slots = np.flatnonzero(self._sending)
+        if not len(slots):
+            return []
         laws = self._payload_type[slots, None] >> 3
         packets = self._packets
         packets["type"][slots] = self._payload_type[slots] | self._marker[slots] << 7
