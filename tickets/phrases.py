@@ -56,6 +56,11 @@ class PhraseSet:
             if len(phrase.literal) >= SOUND_LENGTH
         ]
 
+    @property
+    def size(self) -> int:
+        """How many phrases there are."""
+        return len(self._patterns)
+
     def find(self, text: str, text_sound: str) -> tuple[Hit, ...]:
         """Hits in `text`, whose `sound` is `text_sound`; each phrase at most once; in the order of the text."""
         hits = [

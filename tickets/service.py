@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -46,8 +47,9 @@ class SiteData:
         return clocks
 
 
+@lru_cache(maxsize=1)
 def load_site_data(settings: TicketSettings) -> SiteData:
-    """Reads the data files; raises `ConfigurationError` naming file, line and key."""
+    """Reads the data files, once a process; raises `ConfigurationError` naming file, line and key."""
     return SiteData(
         load_taxonomy(settings.taxonomy_path),
         load_gazetteer(settings.gazetteer_path),

@@ -12,7 +12,8 @@ from tickets.phrases import Phrase, PhraseSet
 
 Tier = Literal["T1", "T2", "T3", "T4"]
 TicketType = Literal["enquiry", "help", "complaint", "report", "suggestion", "praise"]
-PhraseTable = dict[Annotated[int, Field(ge=1, le=4)], list[Annotated[str, Field(min_length=1, max_length=30)]]]
+PhraseText = Annotated[str, Field(pattern=r"^[^*\s]+(\*[^*\s]+)*$", max_length=30)]
+PhraseTable = dict[Annotated[int, Field(ge=1, le=4)], list[PhraseText]]
 Clock = Annotated[str, Field(pattern=r"^[1-9][0-9]*(min|h|d|wd)$")]
 
 
@@ -30,14 +31,14 @@ class EmergencyTable(Table):
 
     number: str = Field(pattern=r"^[0-9]{3}$")
     phrases: PhraseTable
-    unless: list[str]
+    unless: list[PhraseText]
 
 
 class OverlayTable(Table):
     """A promise of the site for one category, made when the words also have one of `any_of`."""
 
     category: str
-    any_of: list[str] = Field(min_length=1)
+    any_of: list[PhraseText] = Field(min_length=1)
     clocks: dict[Literal["dispatch", "sign_in", "first_contact", "on_site", "done", "reply"], Clock]
     fee: str
     call_back: bool
