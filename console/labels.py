@@ -30,6 +30,7 @@ FLAGS = {
     "overdue": "超期",
     "emergency": "紧急",
     "anonymous": "匿名",
+    "untranscribed": "待转写",
 }
 SPEAKERS = {"caller": "来电人", "hotline": "热线", "seat": "座席"}
 ROLES = {"admin": "管理员", "reviewer": "审核员", "viewer": "查看员"}
@@ -54,7 +55,7 @@ FIELDS = {
     "emergency": "紧急",
 }
 SOURCES = {"transcript": "通话转写", "caller_id": "来电号码", "rule": "规则", "default": "默认值"}
-EVENT_KINDS = {"created": "创建工单", "extracted": "自动提取要素", "state_changed": "状态变更", "edited": "修改"}
+EVENT_KINDS = {"created": "创建工单", "fields_extracted": "自动提取要素", "accepted": "受理"}
 ACTORS = {"system": "系统"}
 END_REASONS = {
     "caller_hangup": "来电人挂机",

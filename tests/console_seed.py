@@ -62,7 +62,13 @@ def _read(path: Path) -> tuple[NDArray[np.int16], int]:
 
 
 def seed_heating_call(
-    session: Session, store: RecordingStore | None, *, now: datetime, call_id: str = "c0ffee", recorded: bool = True
+    session: Session,
+    store: RecordingStore | None,
+    *,
+    now: datetime,
+    call_id: str = "c0ffee",
+    recorded: bool = True,
+    number: str = "YQ20260105000011",
 ) -> Ticket:
     """The call of a Mr Zhang whose heater is broken. Without `store` the rows say what no file backs."""
     name = f"2026/01/05/{call_id}.wav"
@@ -119,7 +125,7 @@ def seed_heating_call(
     )
     session.flush()
     ticket = Ticket(
-        number="YQ20260105000011",
+        number=number,
         lookup_code="482913",
         call_id=call_id,
         state="to_dispatch",
@@ -146,7 +152,7 @@ def seed_heating_call(
     ]
     ticket.events = [
         TicketEvent(sequence=1, at=now, kind="created", actor="system", origin="call", reason=""),
-        TicketEvent(sequence=2, at=now, kind="extracted", actor="system", origin="call", reason=""),
+        TicketEvent(sequence=2, at=now, kind="fields_extracted", actor="system", origin="call", reason=""),
     ]
     session.add(ticket)
     session.flush()
