@@ -119,6 +119,11 @@ class Phone:
         self._emit("ended", {"reason": result.reason})
         return result
 
+    @property
+    def packets_received(self) -> int:
+        """Audio packets that have come in so far."""
+        return self._stream.receiver.stats().received if self._stream is not None else 0
+
     async def hold(self, direction: Direction = "sendonly") -> None:
         """Puts the call on hold by a re-INVITE; `inactive` also stops our packets."""
         await self._reoffer(direction)

@@ -161,8 +161,14 @@ class Sender:
         self.packets += 1
         return header + payload
 
+    def skip(self) -> None:
+        """Lets this tick pass without a packet: the clock runs on while the call is held (RFC 3550 section 5.1)."""
+        self._sent += self._silence
+        self._timestamp = (self._timestamp + FRAME_SAMPLES) & 0xFFFFFFFF
+        self._marker = True
+
     def sent(self) -> NDArray[np.int16]:
-        """All audio sent, from the first packet on; a digit counts as silence."""
+        """All audio sent, from the first packet on; digits and holds count as silence."""
         return decode(bytes(self._sent), self._law)
 
 
@@ -236,7 +242,9 @@ class RtpStream(asyncio.DatagramProtocol):
         assert self.sender is not None
         now = self._loop.time()
         while self._deadline <= now:
-            if not self.muted:
+            if self.muted:
+                self.sender.skip()
+            else:
                 self._transport.sendto(self.sender.next_packet(), self._target)
                 self.lateness_s.append(now - self._deadline)
             self._deadline += FRAME_S

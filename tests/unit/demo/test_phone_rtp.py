@@ -71,6 +71,18 @@ def test_a_digit_goes_before_waiting_audio_and_counts_as_silence() -> None:
     assert (sent[1600:] == decode(bytes([1]), Law.PCMA)[0]).all()
 
 
+def test_time_runs_on_while_nothing_is_sent() -> None:
+    phone = sender()
+    before = fields(phone.next_packet())
+    phone.skip()
+    phone.skip()
+    after = fields(phone.next_packet())
+    assert after[3] - before[3] == 480
+    assert after[2] - before[2] == 1
+    assert after[1], "marked as a new talk spurt"
+    assert len(phone.sent()) == 640
+
+
 def packets_of(count: int) -> list[bytes]:
     phone = sender()
     phone.say(np.random.default_rng(3).integers(0, 256, 160 * count, np.uint8).tobytes())

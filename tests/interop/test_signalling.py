@@ -1,0 +1,167 @@
+"""What a trunk does on bad days: lost, doubled and crossing messages, hold, silence."""
+
+import asyncio
+import secrets
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from demo.compare import caller_channel_matches
+from demo.g711 import Law, encode
+from demo.media_process import HOST, MediaProcess, RecordedCall
+from demo.phone import CallPlan, Phone
+from demo.sdp import describe
+from demo.sip import SipUri
+
+MEDIA_SETTINGS = {"HOTLINE_MEDIA__RTP_TIMEOUT_S": "4"}
+
+
+def calls_of(media: MediaProcess, caller: str) -> list[RecordedCall]:
+    """The calls of a caller, all closed."""
+    media.wait_for_calls(len(media.calls()))
+    return [call for call in media.calls() if call.first("opened")["caller"] == caller]
+
+
+def plan(media: MediaProcess, **changes: Any) -> CallPlan:
+    given: dict[str, Any] = {"caller": f"134{secrets.randbelow(10**8):08d}", "start_after": 0.0, "press": ""}
+    return CallPlan(to=SipUri("12345", HOST, media.sip_port), **{**given, "limit": 20.0, **changes})
+
+
+def test_a_repeated_invite_is_one_call_with_one_answer(media: MediaProcess, line: Any) -> None:
+    invite = line.request("INVITE")
+    for _ in range(3):
+        line.send(invite)
+    answer = line.final()
+    line.send(invite)
+    again = line.final()
+    assert again.header("to") == answer.header("to")
+    assert again.body == answer.body
+    line.send(line.request("ACK", to=answer.header("to")))
+    line.send(line.request("BYE", cseq=2, to=answer.header("to")))
+    assert line.final("BYE").status == 200
+    calls = calls_of(media, line.caller)
+    assert [call.first("ended")["reason"] for call in calls] == ["caller_hangup"]
+
+
+@pytest.mark.parametrize("name", ["张山营镇热线".encode(), b"\xd1\xd3\xc7\xec"], ids=["UTF-8", "GBK"])
+def test_a_session_named_in_chinese_is_answered(media: MediaProcess, line: Any, name: bytes) -> None:
+    line.send(line.request("INVITE", body=describe(HOST, line.port, Law.PCMA).replace(b"s=call", b"s=" + name)))
+    answer = line.final()
+    assert answer.status == 200
+    line.send(line.request("ACK", to=answer.header("to")))
+    line.send(line.request("BYE", cseq=2, to=answer.header("to")))
+    assert line.final("BYE").status == 200
+
+
+def test_an_answer_is_repeated_until_it_is_acknowledged(media: MediaProcess, line: Any) -> None:
+    line.send(line.request("INVITE"))
+    first, second, third = line.final(), line.final(), line.final()
+    assert first.serialize() == second.serialize() == third.serialize()
+    line.send(line.request("ACK", to=first.header("to")))
+    line.send(line.request("BYE", cseq=2, to=first.header("to")))
+    assert line.final("BYE").status == 200
+    assert len(calls_of(media, line.caller)) == 1
+
+
+def test_a_cancel_with_the_invite_leaves_no_call_behind(media: MediaProcess, line: Any) -> None:
+    invite = line.request("INVITE")
+    line.send(invite)
+    line.send(line.request("CANCEL", branch=invite.branch))
+    answers = {}
+    while len(answers) < 2:
+        message = line.receive()
+        assert message is not None, answers
+        if (message.status or 0) >= 200:
+            answers[message.method] = message
+    assert answers["CANCEL"].status in (200, 481)
+    assert answers["INVITE"].status in (200, 487)
+    line.send(line.request("ACK", to=answers["INVITE"].header("to"), branch=invite.branch))
+    if answers["INVITE"].status == 200:  # the answer was faster (RFC 3261 section 9.2)
+        line.send(line.request("BYE", cseq=2, to=answers["INVITE"].header("to")))
+        assert line.final("BYE").status == 200
+    assert len(calls_of(media, line.caller)) <= 1
+
+
+def test_a_second_bye_is_told_that_the_call_is_over(media: MediaProcess, line: Any) -> None:
+    line.send(line.request("INVITE"))
+    to = line.final().header("to")
+    line.send(line.request("ACK", to=to))
+    bye = line.request("BYE", cseq=2, to=to)
+    line.send(bye)
+    assert line.final("BYE").status == 200
+    line.send(bye)
+    assert line.final("BYE").status == 200, "the same again is a repetition"
+    line.send(line.request("BYE", cseq=3, to=to))
+    assert line.final("BYE").status in (200, 481)
+    assert len(calls_of(media, line.caller)) == 1
+
+
+def test_a_lost_acknowledgement_does_not_hinder_the_end(media: MediaProcess, line: Any) -> None:
+    line.send(line.request("INVITE"))
+    to = line.final().header("to")
+    line.send(line.request("BYE", cseq=2, to=to))
+    assert line.final("BYE").status == 200
+    assert calls_of(media, line.caller)[0].first("ended")["reason"] == "caller_hangup"
+
+
+def test_a_caller_without_sound_is_hung_up(media: MediaProcess, line: Any) -> None:
+    line.send(line.request("INVITE"))
+    to = line.final().header("to")
+    line.send(line.request("ACK", to=to))
+    bye = line.receive(timeout_s=8)
+    assert bye is not None
+    assert bye.start.startswith(f"BYE sip:{line.caller}@")
+    assert bye.header("from") == to
+    line.send(bye.reply("200 OK"))
+    (call,) = calls_of(media, line.caller)
+    assert call.first("ended")["reason"] == "media_timeout"
+    assert not call.first("demand")
+
+
+@pytest.mark.parametrize("direction", ["sendonly", "inactive"])
+async def test_a_held_caller_hears_nothing_and_is_recorded_exactly_afterwards(
+    media: MediaProcess, utterance: NDArray[np.int16], direction: Any
+) -> None:
+    phone = Phone(call := plan(media, start_after=1.6, audio=encode(utterance, Law.PCMA), hang_up_after=0.3))
+    running = asyncio.create_task(phone.run())
+    await phone.answered
+    await asyncio.sleep(0.5)
+    await phone.hold(direction)
+    await asyncio.sleep(0.1)
+    before = phone.packets_received
+    await asyncio.sleep(0.6)
+    while_held = phone.packets_received - before
+    await phone.resume()
+    result = await running
+    assert while_held == 0
+    assert result.reason == "hung_up"
+    assert phone.packets_received > before + 100
+    (recorded,) = await asyncio.to_thread(calls_of, media, call.caller)
+    assert recorded.first("held")["offset_ms"] < recorded.first("resumed")["offset_ms"]
+    assert caller_channel_matches(recorded.channels()[:, 0], result.sent).exact
+
+
+@pytest.mark.parametrize("digit", ["5", "*"])
+async def test_a_digit_with_three_ends_is_one_digit(media: MediaProcess, digit: str) -> None:
+    result = await Phone(call := plan(media, press=digit, hang_up_after=0.3)).run()
+    assert result.reason == "hung_up"
+    (recorded,) = await asyncio.to_thread(calls_of, media, call.caller)
+    assert [line["digit"] for line in recorded.journal if line["kind"] == "digit"] == [digit]
+
+
+async def test_a_whole_call_is_announced_recorded_and_ended_by_the_hotline(
+    media: MediaProcess, utterance: NDArray[np.int16]
+) -> None:
+    events: list[str] = []
+    call = plan(media, start_after=None, press="#", audio=encode(utterance, Law.PCMA), limit=60.0)
+    result = await Phone(call, lambda event, data: events.append(event)).run()
+    assert result.reason == "far_end_hung_up"
+    assert events.index("answered") < events.index("heard") < events.index("speaking") < events.index("digit")
+    (recorded,) = await asyncio.to_thread(calls_of, media, call.caller)
+    assert recorded.first("ended")["reason"] == "completed"
+    demand = recorded.first("demand")
+    assert 3500 < demand["end_ms"] - demand["start_ms"] < 6000
+    assert caller_channel_matches(recorded.channels()[:, 0], result.sent).exact
+    assert result.received.lost == 0
