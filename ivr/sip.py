@@ -43,6 +43,7 @@ ALLOWED_METHODS = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
 USER_AGENT = "hotline"
 RETRY_AFTER_S = 5
 LINGER_S = 32.0  # RFC 3261 timer B: a finished dialog still answers retransmissions for so long
+ASCII_ONLY = bytes(range(128)) + b"?" * 128
 NUMBER = re.compile(r"\+?[0-9*#]{1,31}")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -337,12 +338,14 @@ class _TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy 
         if not self._door.allows(ra.address[0]):
             self._door.counters["refused_peer"] += 1
             return
+        head, gap, body = data_in.partition(b"\r\n\r\n")
         try:
-            data_in.decode()
+            head.decode()
         except UnicodeDecodeError:
             self._door.counters["malformed"] += 1
             return
-        super().handleIncoming(data_in, ra, server, rtime)
+        # sippy counts Content-Length in characters; of an SDP we need nothing beyond ASCII
+        super().handleIncoming(head + gap + body.translate(ASCII_ONLY), ra, server, rtime)
 
 
 class _SilentLogger:
