@@ -29,6 +29,11 @@ def mask_words(words: list[str]) -> list[str]:
     return result
 
 
+def digits_in(text: str) -> int:
+    """How many digits, Arabic or spoken, `text` has."""
+    return len(re.findall(f"[{_DIGIT}]", text))
+
+
 def mask_phone(number: str) -> str:
     """A telephone number for a list: 138****8000, 010****4567; a short or empty one is hidden whole."""
     digits = [position for position, character in enumerate(number) if character.isdigit()]

@@ -89,12 +89,16 @@ def audit_page(session: Session, *, before: int | None, limit: int) -> Sequence[
 
 @dataclass(frozen=True, kw_only=True)
 class TicketFilter:
-    """What a ticket must match; empty strings match all. `category` is one or a first level with all below it."""
+    """What a ticket must match; empty strings match all. `category` is one or a first level with all below it.
+
+    Of `text` (any part of what is written), `number` (any part) and `phone` (the whole) one match is enough.
+    """
 
     state: str = ""
     category: str = ""
     text: str = ""
-    phone: str = ""  # matches the whole number only
+    number: str = ""
+    phone: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,11 +117,13 @@ def ticket_page(session: Session, wanted: TicketFilter, *, after: Cursor | None,
     if wanted.category:
         below = Ticket.category.startswith(f"{wanted.category}/", autoescape=True)
         query = query.where(or_(Ticket.category == wanted.category, below))
-    if wanted.text or wanted.phone:
-        columns = (Ticket.number, Ticket.title, Ticket.content, Ticket.place, Ticket.address, Ticket.caller_name)
-        matches = [column.icontains(wanted.text, autoescape=True) for column in columns if wanted.text]
-        if wanted.phone:
-            matches.append(Ticket.phone == wanted.phone)
+    written = (Ticket.title, Ticket.content, Ticket.place, Ticket.address, Ticket.caller_name)
+    matches = [column.icontains(wanted.text, autoescape=True) for column in written if wanted.text]
+    if wanted.number:
+        matches.append(Ticket.number.icontains(wanted.number, autoescape=True))
+    if wanted.phone:
+        matches.append(Ticket.phone == wanted.phone)
+    if matches:
         query = query.where(or_(*matches))
     if after is not None:
         same_time = and_(Ticket.created_at == after.created_at, Ticket.id < after.ticket_id)

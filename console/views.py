@@ -104,7 +104,7 @@ def ticket_row(ticket: Ticket) -> TicketRow:
 
 
 def facts(ticket: Ticket, *, masked: bool) -> tuple[Fact, ...]:
-    """The fields of a ticket in reading order, empty ones included."""
+    """The fields of a ticket in reading order, then its flags; what every ticket should have is there when empty, too."""
     proofs = {item.field: proof(item, masked=masked) for item in ticket.evidence}
     values = {
         "category": ticket.category.replace("/", " / "),
@@ -116,7 +116,7 @@ def facts(ticket: Ticket, *, masked: bool) -> tuple[Fact, ...]:
         "place": ticket.place,
         "address": ticket.address,
     }
-    return tuple(
+    written = [
         Fact(
             field=field,
             name=labels.label(labels.FIELDS, field),
@@ -125,7 +125,12 @@ def facts(ticket: Ticket, *, masked: bool) -> tuple[Fact, ...]:
         )
         for field, value in values.items()
         if value or field not in ("overlay", "address")
-    )
+    ]
+    marked = [
+        Fact(field=flag, name="标记", value=labels.label(labels.FLAGS, flag), proof=proofs.get(flag))
+        for flag in map(str, ticket.flags)
+    ]
+    return (*written, *marked)
 
 
 def proof(evidence: Evidence, *, masked: bool) -> Proof:

@@ -98,3 +98,16 @@ def test_facts_carry_their_evidence_and_mask_it() -> None:
 
 def test_an_unknown_code_is_shown_as_it_is() -> None:
     assert {fact.field: fact.value for fact in facts(make_ticket(type="brand_new"), masked=True)}["type"] == "brand_new"
+
+
+def test_a_flag_is_a_fact_with_its_evidence() -> None:
+    ticket = make_ticket(flags=["emergency"])
+    ticket.evidence = [
+        Evidence(
+            field="emergency", value="gas", source="transcript", confidence=1.0, quote="煤气味", start_ms=5, end_ms=9
+        )
+    ]
+    flag = facts(ticket, masked=True)[-1]
+    assert (flag.name, flag.value) == ("标记", "紧急")
+    assert flag.proof is not None
+    assert flag.proof.quote == "煤气味"

@@ -1,0 +1,91 @@
+"""Accounts through the functions that the command line uses, on both databases."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import func, select
+
+from console.models import LoginSession
+from console.passwords import verify_password
+from console.service import create_user, existing_user, list_users, set_disabled, set_password, sign_in
+from hotline.db import Database
+from hotline.errors import ConflictError, InvalidInputError, NotFoundError
+from hotline.settings import ConsoleSettings
+
+NOW = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
+LIMITS = ConsoleSettings()
+
+
+def add(database: Database, username: str = "zhang", **values: str) -> None:
+    wanted = {"display_name": "张伟", "role": "viewer", "password": "correct horse"} | values
+    with database.transaction() as session:
+        create_user(session, username=username, now=NOW, **wanted)
+
+
+def test_an_account_is_stored_with_a_hash(database: Database) -> None:
+    add(database, " zhang ")
+    with database.reading() as session:
+        user = existing_user(session, "zhang")
+        assert (user.display_name, user.role, user.created_at) == ("张伟", "viewer", NOW)
+        assert verify_password(user.password_hash, "correct horse")
+        assert [item.username for item in list_users(session)] == ["zhang"]
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"username": "a b"}, "用户名"),
+        ({"role": "root"}, "没有名为 root 的角色"),
+        ({"password": "short"}, "至少需要"),
+        ({"username": "zhangsan-2026", "password": "ZhangSan-2026"}, "不能与用户名相同"),
+        ({"display_name": "名" * 65}, "姓名最多"),
+    ],
+)
+def test_bad_accounts_are_refused_with_the_reason(database: Database, values: dict[str, str], why: str) -> None:
+    with pytest.raises(InvalidInputError, match=why):
+        add(database, **values)
+    with database.reading() as session:
+        assert list_users(session) == []
+
+
+def test_a_name_is_given_once(database: Database) -> None:
+    add(database)
+    with pytest.raises(ConflictError, match="zhang 已存在"):
+        add(database)
+
+
+def test_an_account_without_a_display_name_is_called_by_its_username(database: Database) -> None:
+    add(database, display_name=" ")
+    with database.reading() as session:
+        assert existing_user(session, "zhang").display_name == "zhang"
+
+
+@pytest.mark.parametrize("end", ["password", "disable"])
+def test_a_new_password_or_disabling_ends_every_sign_in(database: Database, end: str) -> None:
+    add(database)
+    with database.transaction() as session:
+        for _ in range(2):
+            assert sign_in(session, username="zhang", verified=True, address="", limits=LIMITS, now=NOW)
+    with database.transaction() as session:
+        if end == "password":
+            set_password(session, username="zhang", password="another horse")
+        else:
+            set_disabled(session, username="zhang", disabled=True)
+    with database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(LoginSession)) == 0
+
+
+def test_a_new_password_lifts_a_lock(database: Database) -> None:
+    add(database)
+    for _ in range(LIMITS.max_failed_logins):
+        with database.transaction() as session:
+            sign_in(session, username="zhang", verified=False, address="", limits=LIMITS, now=NOW)
+    with database.transaction() as session:
+        assert sign_in(session, username="zhang", verified=True, address="", limits=LIMITS, now=NOW) is None
+        set_password(session, username="zhang", password="another horse")
+        assert sign_in(session, username="zhang", verified=True, address="", limits=LIMITS, now=NOW)
+
+
+def test_unknown_accounts_are_named(database: Database) -> None:
+    with database.transaction() as session, pytest.raises(NotFoundError, match="没有名为 li 的用户"):
+        set_password(session, username="li", password="another horse")
