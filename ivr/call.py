@@ -140,6 +140,11 @@ class Exchange:
         for call in list(self._calls.values()):
             call.end(reason)
 
+    def close_all(self) -> None:
+        """Closes the journals of ended calls without waiting longer for captions; on the SIP thread."""
+        for call in list(self._calls.values()):
+            call.close()
+
     @property
     def unfinished(self) -> int:
         """Calls whose journal is not yet closed."""
@@ -401,7 +406,7 @@ class Call:
         self._tap.finish()
         self._publish("call.ended", call_id=self.call_id, reason=reason, duration_ms=duration_ms)
         self._services.publisher.drop_state("call", self.call_id)
-        self._timers = [self._loop.call_later(FINALISE_TIMEOUT_S, self._close)]
+        self._timers = [self._loop.call_later(FINALISE_TIMEOUT_S, self.close)]
 
     def _on_sink_closed(self) -> None:
         self._sink_closed = True
@@ -409,10 +414,10 @@ class Call:
 
     def _close_when_complete(self) -> None:
         if self._ended and self._sink_closed and self._captions_ended is not None:
-            self._close()
+            self.close()
 
-    def _close(self) -> None:
-        """The last line of the journal; from here on the call is the worker's."""
+    def close(self) -> None:
+        """Writes the last line of the journal; from here on the call is the worker's. Idempotent."""
         if self._closed:
             return
         self._closed = True

@@ -21,7 +21,7 @@ def test_a_call_becomes_a_ticket_with_the_number_the_caller_heard(product: Produ
     assert ticket.category
     (row,) = product.calls()
     assert row.end_reason == "completed"
-    said = [prompt["text"] for prompt in row.details["prompts"]]
+    said = [prompt["text"] for prompt in row.details["entries"] if prompt["kind"] == "prompt"]
     assert any(ticket.number in text and ticket.lookup_code in text for text in said)
     assert product.spooled() == []
 
