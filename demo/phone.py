@@ -32,6 +32,18 @@ from hotline.errors import HotlineError, InvalidInputError, ProtocolError, Unava
 
 CALLERS = Path(__file__).parent / "callers"
 Emit = Callable[[str, dict[str, Any]], None]
+SPOKEN_OF = {
+    "trying": "正在呼叫",
+    "ringing": "对方振铃",
+    "answered": "已接通",
+    "heard": "听到对方说话",
+    "speaking": "开始说话",
+    "spoken": "说完了",
+    "digit": "按键",
+    "digit_refused": "对方不收按键",
+    "ended": "通话结束",
+    "result": "合计",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,7 +340,10 @@ async def _main(arguments: argparse.Namespace) -> int:
     )
 
     def emit(event: str, data: dict[str, Any]) -> None:
-        line = json.dumps({"event": event, **data}) if arguments.json else " ".join([event, *map(str, data.values())])
+        if arguments.json:
+            line = json.dumps({"event": event, **data})
+        else:
+            line = f"{SPOKEN_OF[event]}  {' '.join(f'{key}={value}' for key, value in data.items())}"
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
