@@ -16,6 +16,7 @@ TITLE_LENGTH = 40
 UNHEARD_TITLE = "来电录音待听取"
 DETAIL_LENGTH = 4  # shorter phrases say little in a title
 KEYWORDS = 6
+NAME_PAUSE_MS = 200
 CONTENT_LENGTH = 10_000
 
 _SURNAMES = (
@@ -27,6 +28,8 @@ _SURNAMES = (
 _ADDRESS = "女士|先生|小姐|师傅|老师|大爷|大妈|大姐|大哥|阿姨"
 _NAMED = re.compile(rf"(?:我|免贵|本人)姓(?P<surname>{_SURNAMES})")
 _ADDRESSED = re.compile(rf"(?:我是|叫我|称呼我|我姓)(?P<surname>{_SURNAMES})(?P<form>{_ADDRESS})")
+# Recognizers lose the short 姓: a greeting, 我 and a surname that stands alone before a pause.
+_INTRODUCED = re.compile(rf"(?:^|\n)(?:喂|您好|你好)*我是?(?P<surname>{_SURNAMES})")
 _GIVEN = r"(?:(?![我你他她您住在是有的了家这那想要反])[\u4e00-\u9fff])"
 _FULL_NAME = re.compile(rf"(?:我叫|名字叫|我的名字是)(?P<surname>{_SURNAMES})(?P<given>{_GIVEN}{{0,2}})")
 _NO_NAME = re.compile(
@@ -162,6 +165,10 @@ def _caller_name(speech: Speech) -> Finding | None:
         later = re.compile(rf"{surname}(?:{_ADDRESS})").search(text)
         value = later.group() if later else surname
         return Finding("caller_name", value, "transcript", 0.9, speech.span(*named.span()))
+    for introduced in _INTRODUCED.finditer(text):
+        start, end = introduced.span("surname")
+        if speech.word_ends_at(start) and speech.pause_at(end) >= NAME_PAUSE_MS:
+            return Finding("caller_name", introduced["surname"], "transcript", 0.5, speech.span(start - 1, end))
     full = _FULL_NAME.search(text)
     if full is None:
         return None

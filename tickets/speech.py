@@ -1,5 +1,6 @@
 """The caller's words as one text in which every character knows when it was said. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,3 +67,11 @@ class Speech:
             return True
         here, before = self._places[end], self._places[end - 1]
         return here is None or before is None or here[2] is not before[2]
+
+    def pause_at(self, end: int) -> float:
+        """Milliseconds of silence before the word at `text[end]`; 0 inside a word, endless after the utterance."""
+        if not self.word_ends_at(end):
+            return 0
+        here = self._places[end] if end < len(self._places) else None
+        before = self._places[end - 1]
+        return here[2].start_ms - before[2].end_ms if here and before else math.inf

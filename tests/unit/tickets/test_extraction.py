@@ -23,13 +23,18 @@ def site() -> SiteData:
 
 
 def speech_of(text: str) -> Speech:
+    """`_` stands for a pause inside an utterance."""
     segments, at = [], 0
     for position, utterance in enumerate(text.split("|")):
         words = []
         for word in utterance.split():
+            if word == "_":
+                at += 400
+                continue
             words.append(Word(word, at, at + WORD_MS, 0.9))
             at += WORD_MS
-        segments.append(SpokenSegment(position, utterance.replace(" ", "") + "。", tuple(words)))
+        display = utterance.replace(" ", "").replace("_", "，") + "。"
+        segments.append(SpokenSegment(position, display, tuple(words)))
     return Speech(segments)
 
 
@@ -70,6 +75,11 @@ def test_broken_heating_is_a_promise_of_hours(site: SiteData, heard: str, phone:
         ("我 姓 赵 | 您 叫 我 赵 先生 就 行", "赵先生"),
         ("我 叫 刘 建国 住 在 永宁", "刘建国"),
         ("我 叫 刘建国我 住 永宁", "刘"),
+        ("您好 我 张 _ 住 在 张山营镇", "张"),
+        ("您好 我 张 | 住 在 张山营镇", "张"),
+        ("您好 我 常 去 那边", ""),
+        ("您好 _ 我 张山营镇 的", ""),
+        ("这件事 我 严 _ 不 知道", ""),
         ("你 帮 我 找 李 先生", ""),
         ("我 姓 什么 不 重要", ""),
         ("我 是 小区 居民", ""),
