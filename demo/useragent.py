@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from demo.sip import T1, ClientTransaction, SipMessage, SipUri, TransactionState
-from hotline.errors import HotlineError, ProtocolError, UnavailableError
+from hotline.errors import HotlineError, InvalidInputError, ProtocolError, UnavailableError
 
 AGENT = "demo-phone"
 CANCEL_KEEPS = ("Via", "From", "To", "Call-ID", "Max-Forwards", "Route")
@@ -92,7 +92,7 @@ class UserAgent(asyncio.DatagramProtocol):
                 target=_contact(response.header("contact")),
                 routes=tuple(reversed(routes)),
             )
-            self._address = await self._resolve(SipUri.parse((*self._dialog.routes, self._dialog.target)[0]))
+            self._address = await self._resolve((*routes[::-1], self._dialog.target)[0])
         acknowledgement = self._request("ACK").serialize()
         self._acknowledgements[response.header("cseq")] = acknowledgement
         self._send(acknowledgement)
@@ -243,8 +243,12 @@ class UserAgent(asyncio.DatagramProtocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.sendto(data, address or self._address)
 
-    async def _resolve(self, uri: SipUri) -> tuple[str, int]:
-        found = await self._loop.getaddrinfo(uri.host, uri.port, type=socket.SOCK_DGRAM)
+    async def _resolve(self, header: str) -> tuple[str, int]:
+        try:
+            uri = SipUri.parse(header)
+            found = await self._loop.getaddrinfo(uri.host, uri.port, type=socket.SOCK_DGRAM)
+        except (InvalidInputError, OSError) as error:
+            raise ProtocolError(f"no way to {header!r}: {error}") from error
         return str(found[0][4][0]), int(found[0][4][1])
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from demo.call import CallPlan, CallResult, Phone
 from demo.g711 import Law, decode, encode
 from demo.media_process import HOST, MediaProcess
-from demo.phone import CallPlan, CallResult, Phone
 from demo.sdp import describe
 from demo.sip import SipMessage, SipUri
 from hotline.errors import ProtocolError

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from demo.call import CallResult
 from demo.media_process import MediaProcess
-from demo.phone import CallResult
 
 REFUSED = range(400, 700)
 MEDIA_SETTINGS = {"HOTLINE_MEDIA__RTP_TIMEOUT_S": "3"}  # ends what was taken for a call and can't be hung up

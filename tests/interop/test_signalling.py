@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from demo.call import CallPlan, Phone
 from demo.compare import caller_channel_matches
 from demo.g711 import Law, encode
 from demo.media_process import HOST, MediaProcess, RecordedCall
-from demo.phone import CallPlan, Phone
 from demo.sdp import describe
 from demo.sip import SipUri
 
