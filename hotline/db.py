@@ -19,12 +19,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, DateTime, Engine, MetaData, create_engine, event, text
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator
 
-from hotline.errors import ConfigurationError, UnavailableError
+from hotline.errors import ConfigurationError, ConflictError, UnavailableError
 from hotline.settings import mask_url
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -79,7 +80,8 @@ class Database:
     def transaction(self) -> Iterator[Session]:
         """A session that commits when the block ends and rolls back when it raises.
 
-        `UnavailableError` where the database is away or its lock is not to be had.
+        `UnavailableError` where the database is away or its lock is not to be had, `ConflictError` where another
+        transaction has taken a unique key or changed a versioned row meanwhile.
         On SQLite it holds the write lock from its first statement on: a read that later turned into a write would
         fail at once, without waiting, whenever another process had written in between.
         """
@@ -98,6 +100,8 @@ class Database:
             yield
         except (OperationalError, PoolTimeoutError) as error:
             raise UnavailableError(f"database {mask_url(self.url)}: {error}") from error
+        except (IntegrityError, StaleDataError) as error:
+            raise ConflictError(f"the rows changed meanwhile: {error}") from error
 
     def ping(self) -> None:
         """Raises `UnavailableError` where the database does not answer."""

@@ -51,6 +51,10 @@ class PostgresServer:
     def drop_database(self, url: str) -> None:
         self._administer(f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")
 
+    def drop_template(self) -> None:
+        if self._template:
+            self._administer(f"DROP DATABASE {self._template}")
+
     def _administer(self, statement: str) -> None:
         with contextlib.closing(Database(self.url)) as database:
             autocommit = database.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -62,7 +66,9 @@ class PostgresServer:
 def postgresql() -> Iterator[PostgresServer]:
     """A real PostgreSQL server for the whole run."""
     if TEST_DATABASE_URL:
-        yield PostgresServer(TEST_DATABASE_URL)
+        server = PostgresServer(TEST_DATABASE_URL)
+        yield server
+        server.drop_template()
         return
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not binaries:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import threading
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +24,7 @@ from asr.recognizer import Final, Word
 from hotline.bus import MemoryBus
 from hotline.clock import ManualClock
 from hotline.db import Database
-from hotline.errors import InvalidInputError, UnavailableError
+from hotline.errors import ConflictError, InvalidInputError, UnavailableError
 from hotline.jobs import MemoryJobs
 from hotline.settings import AsrSettings, Settings
 from ivr.journal import JournalWriter
@@ -257,6 +259,26 @@ def test_killed_anywhere_and_run_again_it_ends_the_same(
     }
     assert broken["tickets"][0]["version"] == 1
     assert "ticket.created" in site.event_names()
+
+
+def test_two_workers_at_once_end_with_one_ticket(site: Site) -> None:
+    leave_call(site)
+    start = threading.Barrier(2)
+
+    def work() -> None:
+        worker = site.worker()
+        start.wait()
+        with suppress(ConflictError, FileNotFoundError):  # the slower one; its job would be tried again
+            worker.ingest_call(JOURNAL)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    site.ingest()
+    assert [site.count(model) for model in (Call, Recording, Transcript, TicketNumber, Ticket)] == [1, 1, 1, 1, 1]
+    assert site.spooled() == []
 
 
 def test_the_number_told_during_the_call_is_the_tickets(site: Site) -> None:

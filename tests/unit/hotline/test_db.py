@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError, StatementError
 
-from console.models import AuditEntry
+from console.models import AuditEntry, User
 from hotline.db import Database
-from hotline.errors import ConfigurationError, UnavailableError
+from hotline.errors import ConfigurationError, ConflictError, UnavailableError
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
@@ -94,8 +94,16 @@ def test_naive_time_is_refused(database: Database) -> None:
 
 def test_foreign_keys_are_enforced(database: Database) -> None:
     statement = text("INSERT INTO transcripts VALUES (1, 'nobody', 1, 'live', 'vosk', 'm', :demo, :at)")
-    with pytest.raises(Exception, match=r"(?i)foreign key"), database.transaction() as session:
+    with pytest.raises(ConflictError, match=r"(?i)foreign key"), database.transaction() as session:
         session.execute(statement, {"demo": False, "at": "2026-01-05 12:00:00"})
+
+
+def test_unique_key_that_is_taken_is_a_conflict(database: Database) -> None:
+    user = {"username": "li", "display_name": "李", "role": "admin", "password_hash": "x", "created_at": NOON}
+    with database.transaction() as session:
+        session.add(User(**user))
+    with pytest.raises(ConflictError), database.transaction() as session:
+        session.add(User(**user))
 
 
 def test_ping_succeeds_on_a_living_database(database: Database) -> None:
@@ -108,6 +116,15 @@ def test_ping_names_the_dead_database_without_its_password(tmp_path: Path) -> No
         database.ping()
     assert "u:***@" in caught.value.message
     assert "geheim" not in caught.value.message
+
+
+def test_dead_database_is_unavailable_inside_a_transaction(tmp_path: Path) -> None:
+    with (
+        contextlib.closing(Database(f"postgresql+psycopg://u@/x?host={tmp_path}")) as database,
+        pytest.raises(UnavailableError),
+        database.transaction() as session,
+    ):
+        session.add(entry())
 
 
 def test_sqlite_write_lock_is_given_up_with_an_error_not_a_hang(tmp_path: Path) -> None:
