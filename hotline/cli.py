@@ -11,18 +11,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy.exc import SQLAlchemyError
 
 from hotline import __version__
 from hotline.clock import SystemClock
-from hotline.db import Database
 from hotline.errors import HotlineError, InvalidInputError
 from hotline.logs import configure_logging
 from hotline.probes import PROCESSES
 from hotline.settings import Settings, load_settings
-from hotline.supervisor import Supervisor
 from hotline.wiring import run_process
-from hotline.wiring.database import open_database
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A public hotline.")
 user_app = typer.Typer(no_args_is_help=True, help="Accounts of the console.")
@@ -34,6 +30,8 @@ err = Console(stderr=True)
 @app.command()
 def serve() -> None:
     """Start all processes of this machine and keep them running."""
+    from hotline.supervisor import Supervisor
+
     settings = load_settings()
     configure_logging(settings.log_level, "serve")
     supervisor = Supervisor(settings)
@@ -78,6 +76,8 @@ def demo(
 @app.command()
 def migrate() -> None:
     """Bring the database to this version's schema."""
+    from hotline.db import Database
+
     settings = load_settings()
     database = Database(settings.effective_database_url())
     database.migrate()
@@ -123,6 +123,7 @@ def user_add(
 ) -> None:
     """Add an account."""
     from console import service as accounts
+    from hotline.wiring.database import open_database
 
     database = open_database(load_settings())
     with database.transaction() as session:
@@ -141,6 +142,7 @@ def user_add(
 def user_passwd(username: str, password_file: Path | None = None) -> None:
     """Set an account's password; its sign-ins end."""
     from console import service as accounts
+    from hotline.wiring.database import open_database
 
     database = open_database(load_settings())
     with database.transaction() as session:
@@ -152,6 +154,7 @@ def user_passwd(username: str, password_file: Path | None = None) -> None:
 def user_disable(username: str) -> None:
     """Disable an account; its sign-ins end."""
     from console import service as accounts
+    from hotline.wiring.database import open_database
 
     database = open_database(load_settings())
     with database.transaction() as session:
@@ -163,6 +166,7 @@ def user_disable(username: str) -> None:
 def user_enable(username: str) -> None:
     """Enable a disabled account."""
     from console import service as accounts
+    from hotline.wiring.database import open_database
 
     database = open_database(load_settings())
     with database.transaction() as session:
@@ -174,6 +178,7 @@ def user_enable(username: str) -> None:
 def user_list() -> None:
     """List the accounts."""
     from console import service as accounts
+    from hotline.wiring.database import open_database
 
     database = open_database(load_settings())
     table = Table("账号", "姓名", "角色", "状态")
@@ -207,9 +212,6 @@ def main() -> None:
         err.print(f"[red]错误[/] {type(error).__name__}: {escape(error.message)}", highlight=False)
         if error.hint:
             err.print(f"  → {escape(error.hint)}", highlight=False)
-        sys.exit(1)
-    except SQLAlchemyError as error:
-        err.print(f"[red]错误[/] 数据库: {type(error).__name__}", highlight=False)
         sys.exit(1)
 
 

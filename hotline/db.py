@@ -113,7 +113,7 @@ class Database:
 
     def migrate(self) -> None:
         """Brings the schema to the newest revision; safe when several processes call it at once."""
-        with self.engine.execution_options(writes=True).begin() as connection:
+        with self._errors(), self.engine.execution_options(writes=True).begin() as connection:
             if self.engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             config = alembic_config()
