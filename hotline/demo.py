@@ -34,6 +34,7 @@ from rich.table import Table
 from asr.evaluate import cer
 from asr.service import latest_transcript
 from console import service as accounts
+from console.labels import OVERLAYS, TIERS
 from console.masking import mask_phone
 from demo.compare import caller_channel_matches
 from demo.phone import CALLERS
@@ -346,7 +347,9 @@ def _show_card(result: dict[str, Any], demo: Demo, screen: Console) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    tier = f"{ticket['tier']}  {ticket['overlay']}".strip()
+    tier = " · ".join(
+        word for word in (TIERS.get(ticket["tier"], ticket["tier"]), OVERLAYS.get(ticket["overlay"], "")) if word
+    )
     error = "" if text["cer"] is None else f"  [dim]字错误率 {text['cer']:.1%}[/]"
     rows = [
         ("标题", f"[bold]{ticket['title']}[/]"),

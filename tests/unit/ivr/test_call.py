@@ -279,7 +279,7 @@ def test_a_whole_call_leaves_a_journal_the_worker_can_use(desk: Desk) -> None:
     assert ended.data["reason"] == "completed"
     assert [entry.data["text"] for entry in journal.all("prompt")][
         3
-    ] == "已为您登记，您的工单号是YQ20260105000018查询码是123456"
+    ] == "已登记，您的工单号是YQ20260105000018查询码是123456"
     assert desk.jobs[-1] == ("ingest_call", {"journal_path": f"n1/{journal.path.name}"})
     assert desk.exchange.unfinished == 0
     names = [event.name for event in desk.published()]
