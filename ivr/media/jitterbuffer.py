@@ -76,6 +76,10 @@ class JitterBuffer:
         for counts in (self._received, self._late, self._dropped, self._lost):
             counts[slot] = 0
 
+    def resume(self, slot: int) -> None:
+        """The stream was interrupted on purpose: its clock may have stood still, so the next packet is placed anew."""
+        self._placed[slot] = False
+
     def observe(self, slots: Slots, *, sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32]) -> None:
         """Counts valid packets, also those without audio, and notices new streams."""
         self._received[slots] += 1

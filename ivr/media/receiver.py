@@ -51,6 +51,7 @@ class Receiver:
         timed = call.remote.send and call.remote.receive
         if timed and not self._timed[call.slot]:
             self._last_heard[call.slot] = now
+            self._jitter.resume(call.slot)
         self._timed[call.slot] = timed
 
     def close(self, call: EngineCall) -> None:

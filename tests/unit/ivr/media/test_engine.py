@@ -289,6 +289,23 @@ def test_hold_sends_nothing_and_keeps_the_timeline(rig):
     assert speaking.tolist() == [True] * 5 + [False] * 10 + [True] * 15
 
 
+@pytest.mark.parametrize("clock", ["stands still", "runs on"])
+def test_every_word_after_a_hold_is_recorded(rig, clock):
+    phone = rig.phone()
+    call, ear = rig.open(phone)
+    rig.talk(call, phone, 20)
+    call.update(replace(phone.remote, send=False, receive=False))
+    rig.tick(40)
+    call.update(phone.remote)
+    gap = 0 if clock == "stands still" else 40
+    resumed = range(20, 50)
+    packets = [phone.packet(number, timestamp=(number + gap) * FRAME) for number in resumed]
+    rig.tick(30, before=lambda index: phone.send(call, packets[index]))
+    finish(rig, call)
+    heard = ear.left.reshape(-1, FRAME)
+    assert heard[DELAY_FRAMES + 60 : DELAY_FRAMES + 90].ravel().tolist() == phone.spoken(20, 50).tolist()
+
+
 def test_incoming_audio_is_ignored_while_we_do_not_receive(rig):
     phone = rig.phone()
     call, ear = rig.open(phone, receive=False)

@@ -107,6 +107,15 @@ def test_new_ssrc_is_placed_anew_at_once():
     assert line.counters == StreamCounters(received=2)
 
 
+def test_a_resumed_stream_is_placed_anew_though_its_clock_stood_still():
+    line = Line()
+    line.arrive(0, head=START)
+    line.buffer.resume(1)
+    line.arrive(1, head=START + 5 * FRAME)
+    line.arrive(2, head=START + 6 * FRAME)
+    assert line.take(10) == [0, 0, 0, 1, 0, 0, 0, 0, 2, 3]
+
+
 @pytest.mark.parametrize("shift", [MAX_AHEAD + 5 * FRAME, -20 * FRAME, 1 << 31])
 def test_a_clock_that_jumps_for_good_is_followed(shift):
     line = Line()
