@@ -81,9 +81,8 @@ def test_hash_ends_the_demand_and_the_number_is_read_out() -> None:
     walk = at_demand()
     walk.feed(PlaybackEnded())
     walk.feed(SpeechStarted(9000))
-    assert walk.feed(Digit("#", 21000)) == [DemandRecorded(9000, 21000), Play(("registering",)), RequestNumber()]
-    assert walk.feed(NUMBER) == []  # the announcement is finished first
-    assert walk.feed(PlaybackEnded()) == [Play(("number_is", "say:YQ20260105000018", "lookup_is", "say:123456"))]
+    assert walk.feed(Digit("#", 21000)) == [DemandRecorded(9000, 21000), RequestNumber()]
+    assert walk.feed(NUMBER) == [Play(("number_is", "say:YQ20260105000018", "lookup_is", "say:123456"))]
     assert walk.feed(PlaybackEnded()) == [Play(("thanks",))]
     assert walk.feed(PlaybackEnded()) == [Hangup()]
 
@@ -137,10 +136,22 @@ def test_without_an_answer_in_time_the_caller_hears_that_staff_will_call() -> No
     walk.feed(PlaybackEnded())
     walk.feed(SpeechStarted(9000))
     walk.feed(Digit("#", 12000))
+    assert walk.wait() == [Play(("registering",)), RequestNumber()]
     walk.feed(PlaybackEnded())
     assert walk.wait() == [Play(("registered_without_number",))]
     assert walk.feed(NUMBER) == []
     assert walk.feed(PlaybackEnded()) == [Play(("thanks",))]
+
+
+def test_a_number_that_comes_late_is_read_out_after_the_announcement() -> None:
+    walk = at_demand()
+    walk.feed(PlaybackEnded())
+    walk.feed(SpeechStarted(9000))
+    walk.feed(Digit("#", 12000))
+    walk.wait()
+    assert walk.feed(NUMBER) == []
+    assert isinstance(walk.feed(PlaybackEnded())[0], Play)
+    assert walk.state.name == "tell_number"
 
 
 def test_star_repeats_the_number() -> None:
@@ -148,8 +159,7 @@ def test_star_repeats_the_number() -> None:
     walk.feed(PlaybackEnded())
     walk.feed(SpeechStarted(9000))
     walk.feed(Digit("#", 12000))
-    walk.feed(NUMBER)
-    readout = walk.feed(PlaybackEnded())
+    readout = walk.feed(NUMBER)
     assert walk.feed(Digit("*", 15000)) == [StopPlaying(), *readout]
 
 
