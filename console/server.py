@@ -21,7 +21,7 @@ from hotline.settings import Settings
 from recordings.store import RecordingStore
 
 log = logging.getLogger(__name__)
-GRACE_S = 2
+GRACE_S = 1
 
 
 class _Server(uvicorn.Server):
@@ -80,6 +80,10 @@ async def _serve(context: ConsoleContext, tls: ssl.SSLContext, stop: threading.E
         threading.Thread(target=watch, name="stop", daemon=True).start()
         log.info("console on https://%s:%d", console.address, console.port)
         await server.serve(sockets=[listener])
+    for connection in list(server.server_state.connections):  # a browser that does not answer TLS's good-bye
+        if connection.transport is not None:
+            connection.transport.abort()
+    await asyncio.sleep(0)
 
 
 def _listen(address: str, port: int) -> socket.socket:

@@ -104,7 +104,7 @@ def ticket_row(ticket: Ticket) -> TicketRow:
 
 
 def facts(ticket: Ticket, *, masked: bool) -> tuple[Fact, ...]:
-    """The fields of a ticket in reading order, then its flags; what every ticket should have is there when empty, too."""
+    """The fields of a ticket in reading order, then its flags; what every ticket should have is there when empty."""
     proofs = {item.field: proof(item, masked=masked) for item in ticket.evidence}
     values = {
         "category": ticket.category.replace("/", " / "),
