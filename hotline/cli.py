@@ -62,7 +62,7 @@ def run(process: Annotated[str, typer.Argument(help=" | ".join(PROCESSES))]) -> 
 
 @app.command()
 def demo(
-    caller: Annotated[str, typer.Option(help="a name of demo/callers, or a WAV file")] = "heating_zhang",
+    caller: Annotated[str, typer.Option(help="a name of demo/callers, or a WAV file")] = "street_light",
     keep: Annotated[bool, typer.Option("--keep", help="leave everything running until Ctrl-C")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
