@@ -1,7 +1,8 @@
 """Personal numbers hidden before they leave the server: pure functions on text.
 
-A run is six or more digits, Arabic or spoken (幺三八…), with blanks or hyphens between them: mobile and landline
-numbers, identity and bank card numbers. Years, amounts (一百二十) and house numbers are shorter and stay.
+A run is six or more digits, Arabic or spoken (幺三八…), with at most a blank, a hyphen or a mark between two (a pause
+while a number is told becomes one): mobile and landline numbers, identity and bank card numbers. Years, amounts
+(一百二十) and house numbers are shorter and stay.
 """
 
 import re
@@ -9,8 +10,9 @@ import re
 HIDDEN = "*"
 MIN_RUN = 6
 _DIGIT = "0-9０-９〇零一二三四五六七八九幺两"
-_RUN = re.compile(rf"[{_DIGIT}](?:[ \-－—]?[{_DIGIT}Xx]){{{MIN_RUN - 1},}}")
-_SEPARATORS = frozenset(" -－—")
+_SEPARATORS = " -－—，。、,."
+_TICKET = r"[A-Z]{2}[0-9]{14}(?![0-9])"  # a ticket's number is nobody's secret
+_RUN = re.compile(rf"{_TICKET}|[{_DIGIT}](?:[{re.escape(_SEPARATORS)}]?[{_DIGIT}Xx]){{{MIN_RUN - 1},}}")
 _MOBILE_DIGITS = 11
 
 
@@ -43,12 +45,14 @@ def mask_phone(number: str) -> str:
 
 
 def _mask_run(run: str) -> str:
+    if run[0].isascii() and run[0].isalpha():
+        return run
     return _hide(run, [position for position, character in enumerate(run) if character not in _SEPARATORS])
 
 
 def _hide(text: str, digits: list[int]) -> str:
-    """Three digits in front and at most four behind stay, never more than about half of them."""
-    head = 3 if len(digits) > MIN_RUN else 1
-    tail = 4 if len(digits) >= _MOBILE_DIGITS else 2
+    """Three digits in front and two (from a mobile's length on, four) behind stay; of six, a lookup code's, none."""
+    head = 3 if len(digits) > MIN_RUN else 0
+    tail = (4 if len(digits) >= _MOBILE_DIGITS else 2) if head else 0
     hidden = set(digits[head : len(digits) - tail])
     return "".join(HIDDEN if position in hidden else character for position, character in enumerate(text))

@@ -1,6 +1,6 @@
 """Rows as a page shows them: pure functions, personal numbers masked unless told otherwise."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -162,23 +162,27 @@ def utterances(transcript: Transcript | None, *, masked: bool) -> tuple[Utteranc
     if transcript is None:
         return ()
     ordered = sorted(transcript.segments, key=lambda segment: (segment.start_ms, segment.position))
-    return tuple(
-        Utterance(
-            speaker=segment.speaker,
-            start_ms=segment.start_ms,
-            end_ms=segment.end_ms,
-            words=_words(segment, masked=masked),
-        )
-        for segment in ordered
+    shown = [_utterance(segment) for segment in ordered]
+    return tuple(_mask(shown) if masked else shown)
+
+
+def _utterance(segment: Segment) -> Utterance:
+    return Utterance(
+        speaker=segment.speaker,
+        start_ms=segment.start_ms,
+        end_ms=segment.end_ms,
+        words=timed(segment.text, segment.words) or (Word(segment.text, segment.start_ms, segment.end_ms),),
     )
 
 
-def _words(segment: Segment, *, masked: bool) -> tuple[Word, ...]:
-    words = timed(segment.text, segment.words) or (Word(segment.text, segment.start_ms, segment.end_ms),)
-    if not masked:
-        return words
-    texts = mask_words([word.text for word in words])
-    return tuple(replace(word, text=text) for text, word in zip(texts, words, strict=True))
+def _mask(shown: list[Utterance]) -> Iterator[Utterance]:
+    """Masks each speaker's words as one text: people pause while they tell a number, and a pause ends a segment."""
+    masked: dict[str, Iterator[str]] = {}
+    for speaker in {item.speaker for item in shown}:
+        texts = [word.text for item in shown if item.speaker == speaker for word in item.words]
+        masked[speaker] = iter(mask_words(texts))
+    for item in shown:
+        yield replace(item, words=tuple(replace(word, text=next(masked[item.speaker])) for word in item.words))
 
 
 def timed(text: str, rows: Sequence[Sequence[Any]]) -> tuple[Word, ...]:

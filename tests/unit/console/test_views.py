@@ -62,6 +62,18 @@ def test_a_phone_in_the_transcript_is_masked_across_words() -> None:
     assert "".join(word.text for word in utterances(transcript, masked=False)[0].words) == "13800138000。"
 
 
+def test_a_phone_told_in_two_breaths_is_masked_across_segments() -> None:
+    spoken = [("caller", "电话1380。"), ("hotline", "请说"), ("caller", "0138000。")]
+    segments = [
+        Segment(position=at, speaker=speaker, start_ms=at * 1000, end_ms=at * 1000 + 900, text=text, words=[])
+        for at, (speaker, text) in enumerate(spoken)
+    ]
+    shown = [
+        "".join(word.text for word in item.words) for item in utterances(Transcript(segments=segments), masked=True)
+    ]
+    assert shown == ["电话138*。", "请说", "***8000。"]
+
+
 def test_both_sides_stand_in_the_order_of_speech() -> None:
     segments = [
         Segment(position=at, speaker=speaker, start_ms=start, end_ms=start + 1, text=speaker, words=[])
