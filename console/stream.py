@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
-from console.masking import mask_numbers, mask_phone
+from console.masking import mask_phone, mask_words
 from hotline.bus import Bus, Event, Subscription
 from hotline.errors import UnavailableError
 
@@ -23,6 +23,7 @@ HEARTBEAT_S = 15.0
 QUEUE_LIMIT = 256
 RETRY_MS = 2000
 POLL_S = 0.5
+MASK_LIMIT = 1000
 
 
 def _answered(data: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def _caption(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "call_id": str(data["call_id"]),
         "speaker": str(data["speaker"]),
-        "text": mask_numbers(str(data["text"])),
+        "text": str(data["text"]),
         "start_ms": int(data["start_ms"]),
     }
 
@@ -52,23 +53,48 @@ PRESENTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }
 
 
+class CaptionMask:
+    """Masks captions together with what the speaker said just before: people pause while they tell a number."""
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, str], str] = {}
+
+    def mask(self, caption: dict[str, Any], *, final: bool) -> dict[str, Any]:
+        """The caption with its numbers hidden; a final one is remembered until the next."""
+        key = (caption["call_id"], caption["speaker"])
+        text = mask_words([self._before.get(key, ""), caption["text"]])[1]
+        if final:
+            if len(self._before) >= MASK_LIMIT:  # ends of calls were lost
+                self._before.clear()
+            self._before[key] = caption["text"]
+        return {**caption, "text": text}
+
+    def forget(self, call_id: str) -> None:
+        """The call is over."""
+        self._before = {key: text for key, text in self._before.items() if key[0] != call_id}
+
+
 def present_call(state: dict[str, Any]) -> dict[str, Any]:
     """A call in progress (a `call` state of the bus) as a browser may see it; raises like a broken dictionary."""
-    captions = [_caption({"call_id": state["call_id"], **caption}) for caption in state.get("captions", [])]
-    return {**_answered(state), "captions": captions}
+    mask, said = CaptionMask(), [_caption({"call_id": state["call_id"], **item}) for item in state.get("captions", [])]
+    return {**_answered(state), "captions": [mask.mask(caption, final=True) for caption in said]}
 
 
-def encode(event: Event) -> str | None:
+def encode(event: Event, mask: CaptionMask) -> str | None:
     """The event as one SSE message; None where pages do not get it or it lacks its fields."""
     presenter = PRESENTERS.get(event.name)
     if presenter is None:
         return None
     try:
-        data = json.dumps(presenter(event.data), ensure_ascii=False)
+        data = presenter(event.data)
     except (KeyError, TypeError, ValueError) as error:
         log.warning("%s without its fields: %r", event.name, error)
         return None
-    return f"id: {event.id}\nevent: {event.name}\ndata: {data}\n\n"
+    if event.topic == "caption":
+        data = mask.mask(data, final=event.name == "caption.final")
+    elif event.name == "call.ended":
+        mask.forget(data["call_id"])
+    return f"id: {event.id}\nevent: {event.name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
 class EventStream:
@@ -150,10 +176,11 @@ class EventHub:
             await asyncio.to_thread(self._thread.join)
 
     def _read(self, loop: asyncio.AbstractEventLoop, subscription: Subscription) -> None:
+        mask = CaptionMask()
         try:
             while not self._closing.is_set():
                 event = subscription.get(POLL_S)
-                message = encode(event) if event is not None else None
+                message = encode(event, mask) if event is not None else None
                 if event is not None and message is not None:
                     loop.call_soon_threadsafe(self._fan_out, event.topic, message)
         finally:

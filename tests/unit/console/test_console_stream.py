@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from console.stream import QUEUE_LIMIT, EventHub, EventStream, encode, present_call
+from console.stream import MASK_LIMIT, QUEUE_LIMIT, CaptionMask, EventHub, EventStream, encode, present_call
 from hotline.bus import Event, MemoryBus
 from hotline.errors import UnavailableError
 
@@ -20,7 +20,9 @@ def caption(text: str) -> Event:
 
 
 def test_an_event_becomes_a_named_message_with_its_id_and_masked_numbers() -> None:
-    message = encode(event("call.answered", call_id="c", caller="13800138000", called="12345", answered_at="2026"))
+    message = encode(
+        event("call.answered", call_id="c", caller="13800138000", called="12345", answered_at="2026"), CaptionMask()
+    )
     assert message is not None
     lines = message.splitlines()
     assert lines[:2] == ["id: e1", "event: call.answered"]
@@ -30,7 +32,7 @@ def test_an_event_becomes_a_named_message_with_its_id_and_masked_numbers() -> No
 
 def test_captions_lose_spoken_numbers_and_fields_nobody_listed() -> None:
     secret = event("caption.final", call_id="c", speaker="caller", text="幺三八零零幺三八零零零", start_ms=1, token="x")
-    message = encode(secret)
+    message = encode(secret, CaptionMask())
     assert message is not None
     assert "幺三八****八零零零" in message
     assert "token" not in message
@@ -46,11 +48,40 @@ def test_captions_lose_spoken_numbers_and_fields_nobody_listed() -> None:
     ],
 )
 def test_events_without_their_fields_or_unknown_stay_inside(broken: Event) -> None:
-    assert encode(broken) is None
+    assert encode(broken, CaptionMask()) is None
+
+
+def said(text: str, *, call_id: str = "c", speaker: str = "caller") -> dict[str, Any]:
+    return {"call_id": call_id, "speaker": speaker, "text": text, "start_ms": 0}
+
+
+def test_a_number_told_in_several_breaths_does_not_appear_whole() -> None:
+    mask = CaptionMask()
+    shown = [mask.mask(said(text), final=True)["text"] for text in ("电话138。", "0013。", "8000。")]
+    assert shown == ["电话138。", "**13。", "**00。"]
+    assert mask.mask(said("8000", speaker="seat"), final=True)["text"] == "8000", "another speaker"
+    assert mask.mask(said("8000", call_id="d"), final=True)["text"] == "8000", "another call"
+
+
+def test_a_partial_is_masked_with_the_last_final_and_not_remembered() -> None:
+    mask = CaptionMask()
+    mask.mask(said("电话1380。"), final=True)
+    assert mask.mask(said("013"), final=False)["text"] == "*13"
+    assert mask.mask(said("0138000"), final=False)["text"] == "***8000"
+
+
+def test_the_mask_forgets_calls_that_are_over_and_stays_bounded() -> None:
+    mask = CaptionMask()
+    mask.mask(said("电话1380。"), final=True)
+    encode(event("call.ended", call_id="c"), mask)
+    assert mask.mask(said("1380"), final=False)["text"] == "1380"
+    for number in range(2 * MASK_LIMIT + 1):
+        mask.mask(said("x", call_id=str(number)), final=True)
+    assert len(mask._before) <= MASK_LIMIT
 
 
 def test_a_text_with_line_breaks_stays_one_message() -> None:
-    message = encode(caption("一\n\n二\r三"))
+    message = encode(caption("一\n\n二\r三"), CaptionMask())
     assert message is not None
     assert message.count("\n\n") == 1
     assert len(message.splitlines()) == 4
