@@ -7,6 +7,7 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from console.auth import SignInRequiredError
@@ -62,6 +63,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HotlineError, _expected)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -88,6 +90,11 @@ def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     names = "、".join(dict.fromkeys(str(item["loc"][-1]) for item in error.errors()))
     return _answer(request, 400, f"参数无效：{names}")
+
+
+def _unstorable(request: Request, _error: Exception) -> Response:
+    """Text that the database refuses, such as a NUL character on PostgreSQL."""
+    return _answer(request, 400, "内容含有无法处理的字符")
 
 
 def _unexpected(request: Request, _error: Exception) -> Response:

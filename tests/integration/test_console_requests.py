@@ -365,3 +365,22 @@ async def test_what_a_caller_said_is_never_markup(context: ConsoleContext) -> No
             text = (await browser.get(path)).text
             assert "<script>alert" not in text
             assert "<img" not in text
+
+
+@pytest.mark.parametrize(
+    "path", ["/tickets?q=%00", "/tickets?state=%00", "/tickets/%00", "/recordings/%00/audio", "/tickets?q=%ff%fe"]
+)
+async def test_text_that_no_database_holds_is_no_server_error(context: ConsoleContext, path: str) -> None:
+    async with browse(context) as browser:
+        await browser.sign_in("admin")
+        assert (await browser.get(path)).status_code in (200, 400, 404)
+
+
+async def test_odd_bytes_in_the_sign_in_form_are_no_server_error(context: ConsoleContext) -> None:
+    async with browse(context) as browser:
+        await browser.get("/login")
+        for name in (b"%00", b"%ff%fe", b"%ed%a0%80"):
+            body = b"csrf=" + browser.csrf.encode() + b"&username=a" + name + b"&password=" + name
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            response = await browser.client.post("/login", content=body, headers=headers)
+            assert response.status_code in (400, 401), name
