@@ -235,7 +235,7 @@ class _Steps:
         self._started = time.monotonic()
 
     def _say(self, text: str) -> None:
-        self._screen.print(f"[dim]{time.monotonic() - self._started:6.1f} 秒[/]  {text}")
+        self._screen.print(f"[dim]{time.monotonic() - self._started:6.1f} 秒[/]  {text}", soft_wrap=True)
 
     def on_event(self, event: Event) -> None:
         """News from the product."""
