@@ -20,14 +20,14 @@ from hotline.probes import PROCESSES
 from hotline.settings import Settings, load_settings
 from hotline.wiring import run_process
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A public hotline.")
-user_app = typer.Typer(no_args_is_help=True, help="Accounts of the console.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="12345 公共热线")
+user_app = typer.Typer(no_args_is_help=True, help="控制台账号")
 app.add_typer(user_app, name="user")
 out = Console()
 err = Console(stderr=True)
 
 
-@app.command()
+@app.command(help="启动本机全部进程，并保持运行")
 def serve() -> None:
     """Start all processes of this machine and keep them running."""
     from hotline.supervisor import Supervisor
@@ -47,7 +47,7 @@ def serve() -> None:
         supervisor.stop()
 
 
-@app.command()
+@app.command(help="在前台运行一个进程，用于集群或容器")
 def run(process: Annotated[str, typer.Argument(help=" | ".join(PROCESSES))]) -> None:
     """Run one process in the foreground, for a cluster or a container."""
     if process not in PROCESSES:
@@ -60,11 +60,11 @@ def run(process: Annotated[str, typer.Argument(help=" | ".join(PROCESSES))]) -> 
     run_process(process, settings, stop)
 
 
-@app.command()
+@app.command(help="在本机打一个真实的电话，显示它变成的工单")
 def demo(
-    caller: Annotated[str, typer.Option(help="a name of demo/callers, or a WAV file")] = "street_light",
-    keep: Annotated[bool, typer.Option("--keep", help="leave everything running until Ctrl-C")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    caller: Annotated[str, typer.Option(help="demo/callers 里的名字，或一个 WAV 文件")] = "street_light",
+    keep: Annotated[bool, typer.Option("--keep", help="演示后继续运行，直到 Ctrl-C")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="最后一行输出一个 JSON 对象")] = False,
 ) -> None:
     """Place a real call over loopback and show its ticket."""
     from hotline.demo import run_demo
@@ -73,7 +73,7 @@ def demo(
     raise typer.Exit(run_demo(caller=caller, keep=keep, as_json=as_json))
 
 
-@app.command()
+@app.command(help="把数据库升级到本版本的结构")
 def migrate() -> None:
     """Bring the database to this version's schema."""
     from hotline.db import Database
@@ -85,9 +85,9 @@ def migrate() -> None:
     out.print("数据库已是最新")
 
 
-@app.command()
+@app.command(help="检查端口、磁盘、模型、证书、时钟、消息服务、数据库和语音提示，并说明怎样修好")
 def doctor(
-    process: Annotated[str, typer.Option(help="ask only whether this process works, for health checks")] = "",
+    process: Annotated[str, typer.Option(help="只问这个进程是否正常，用于健康检查")] = "",
 ) -> None:
     """Check ports, disk, model, certificate, clock, broker, database and prompts, and say how to mend what is wrong."""
     from hotline.doctor import examine, examine_process
@@ -96,30 +96,34 @@ def doctor(
     findings = [examine_process(process, settings)] if process else examine(settings)
     marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
     for finding in findings:
-        out.print(f"{marks[finding.level]} {escape(finding.subject)}: {escape(finding.message)}", highlight=False)
+        out.print(
+            f"{marks[finding.level]} {escape(finding.subject)}: {escape(finding.message)}",
+            highlight=False,
+            soft_wrap=True,
+        )
         if finding.hint:
-            out.print(f"    → {escape(finding.hint)}", style="dim", highlight=False)
+            out.print(f"    → {escape(finding.hint)}", style="dim", highlight=False, soft_wrap=True)
     raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
 
 
-@app.command()
+@app.command(help="显示生效的设置，隐去密码")
 def config() -> None:
     """Print the effective settings, secrets masked."""
     out.print_json(json.dumps(load_settings().masked(), ensure_ascii=False))
 
 
-@app.command()
+@app.command(help="显示版本")
 def version() -> None:
     """Print the version."""
     out.print(__version__)
 
 
-@user_app.command("add")
+@user_app.command("add", help="添加账号")
 def user_add(
     username: str,
-    name: Annotated[str, typer.Option(help="shown in the console")] = "",
+    name: Annotated[str, typer.Option(help="控制台里显示的姓名")] = "",
     role: Annotated[str, typer.Option(help="admin | reviewer | viewer")] = "reviewer",
-    password_file: Annotated[Path | None, typer.Option(help="read the password from a file; else it is asked")] = None,
+    password_file: Annotated[Path | None, typer.Option(help="从文件读取密码；不给则询问")] = None,
 ) -> None:
     """Add an account."""
     from console import service as accounts
@@ -138,7 +142,7 @@ def user_add(
     out.print(f"已添加账号 {username}")
 
 
-@user_app.command("passwd")
+@user_app.command("passwd", help="设置密码；该账号的登录全部失效")
 def user_passwd(username: str, password_file: Path | None = None) -> None:
     """Set an account's password; its sign-ins end."""
     from console import service as accounts
@@ -150,7 +154,7 @@ def user_passwd(username: str, password_file: Path | None = None) -> None:
     out.print(f"已更改 {username} 的密码")
 
 
-@user_app.command("disable")
+@user_app.command("disable", help="停用账号；该账号的登录全部失效")
 def user_disable(username: str) -> None:
     """Disable an account; its sign-ins end."""
     from console import service as accounts
@@ -162,7 +166,7 @@ def user_disable(username: str) -> None:
     out.print(f"已停用 {username}")
 
 
-@user_app.command("enable")
+@user_app.command("enable", help="启用停用的账号")
 def user_enable(username: str) -> None:
     """Enable a disabled account."""
     from console import service as accounts
@@ -174,7 +178,7 @@ def user_enable(username: str) -> None:
     out.print(f"已启用 {username}")
 
 
-@user_app.command("list")
+@user_app.command("list", help="列出账号")
 def user_list() -> None:
     """List the accounts."""
     from console import service as accounts
@@ -209,9 +213,9 @@ def main() -> None:
     try:
         app()
     except HotlineError as error:
-        err.print(f"[red]错误[/] {type(error).__name__}: {escape(error.message)}", highlight=False)
+        err.print(f"[red]错误[/] {type(error).__name__}: {escape(error.message)}", highlight=False, soft_wrap=True)
         if error.hint:
-            err.print(f"  → {escape(error.hint)}", highlight=False)
+            err.print(f"  → {escape(error.hint)}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

@@ -140,6 +140,9 @@ def _broker(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
+    if not settings.database_url.get_secret_value() and not (settings.data_dir / "hotline.db").exists():
+        yield Finding("ok", "数据库", "首次启动时建立")
+        return
     database = Database(settings.effective_database_url())
     try:
         database.ping()

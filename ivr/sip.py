@@ -39,7 +39,8 @@ from ivr.sdp import Offer, parse_offer
 
 log = logging.getLogger(__name__)
 
-ALLOWED_METHODS = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO")
+ALLOW = ", ".join(METHODS)
 USER_AGENT = "hotline"
 RETRY_AFTER_S = 5
 LINGER_S = 32.0  # RFC 3261 timer B: a finished dialog still answers retransmissions for so long
@@ -177,21 +178,21 @@ class SipServer:
     def _request(self, request: Any, transaction: Any) -> Any:
         """sippy's callback for requests outside a dialog; returns (response, cancel callback, no-ACK callback)."""
         method = request.getMethod()
-        self.counters[f"request_{method.lower()[:12]}"] += 1
+        self.counters[f"request_{method.lower()}" if method in METHODS else "request_other"] += 1
         try:
             return self._dispatch(method, request, transaction)
         except Exception as error:  # a hostile request must neither stop the loop nor leave its transaction behind
             self.counters["malformed"] += 1
-            log.info("request refused: %s: %s", type(error).__name__, str(error)[:200])
+            _log_refusal(error)
             return _respond(request, 400, "Bad Request")
 
     def _dispatch(self, method: str, request: Any, transaction: Any) -> Any:
         if request.getHFBody("to").getTag() is not None:
             return _respond(request, 481, "Call Leg/Transaction Does Not Exist")
         if method == "OPTIONS":
-            return _respond(request, 200, "OK", Allow=ALLOWED_METHODS, Accept="application/sdp")
+            return _respond(request, 200, "OK", Allow=ALLOW, Accept="application/sdp")
         if method != "INVITE":
-            return _respond(request, 405, "Method Not Allowed", Allow=ALLOWED_METHODS)
+            return _respond(request, 405, "Method Not Allowed", Allow=ALLOW)
         if request.countHFs("require") > 0:
             needed = ", ".join(str(body) for body in request.getHFBodys("require"))
             return _respond(request, 420, "Bad Extension", Unsupported=needed)
@@ -316,12 +317,12 @@ class _GuardedUA(UA):  # type: ignore[misc] # sippy is untyped
     def recvRequest(self, req: Any, sip_t: Any) -> Any:  # noqa: N802 - sippy's name
         method = req.getMethod()
         in_dialog = self.state is not None
-        if in_dialog and method not in ("INVITE", "BYE", "INFO", "OPTIONS", "ACK", "CANCEL"):
-            return _respond(req, 405, "Method Not Allowed", Allow=ALLOWED_METHODS)
+        if in_dialog and method not in METHODS:
+            return _respond(req, 405, "Method Not Allowed", Allow=ALLOW)
         try:
             return super().recvRequest(req, sip_t)
         except Exception as error:  # as in SipServer._request
-            log.info("request refused: %s: %s", type(error).__name__, str(error)[:200])
+            _log_refusal(error)
             if sip_t.data is not None and not in_dialog:
                 raise
             return _respond(req, 500, "Server Internal Error")
@@ -363,6 +364,12 @@ def _respond(request: Any, code: int, reason: str, **headers: str) -> tuple[Any,
     for name, value in headers.items():
         response.appendHeader(SipHeader(f"{name.replace('_', '-')}: {value}"))
     return response, None, None
+
+
+def _log_refusal(error: Exception) -> None:
+    """What sippy says of a request may quote callers' numbers: only at level debug."""
+    log.info("request refused: %s", type(error).__name__)
+    log.debug("request refused: %s", str(error)[:200])
 
 
 def _asserted_number(request: Any) -> str:
