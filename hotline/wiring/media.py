@@ -12,6 +12,7 @@ from hotline.bus import BackgroundPublisher, Event, ValkeyBus
 from hotline.clock import SystemClock
 from hotline.errors import UnavailableError
 from hotline.jobs import ValkeyJobs
+from hotline.locks import lock_exclusively
 from hotline.settings import Settings
 from ivr.call import CALLER, CallServices, CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded, Exchange
 from ivr.media.engine import MediaEngine
@@ -30,7 +31,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Answers calls until `stop` is set; calls in progress are then ended with BYE and their journals closed."""
     clock = SystemClock()
     spool = settings.spool_dir / settings.node
-    spool.mkdir(parents=True, exist_ok=True)
+    lock = lock_exclusively(spool / ".lock", purpose=f"node {settings.node} answers calls already")
     prompts = PromptLibrary.load(settings.flow.prompts_dir)
     flow = load_flow(settings.flow.path, prompts=frozenset(prompts.names))
     bus = ValkeyBus(settings.effective_valkey_url())
@@ -90,6 +91,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     captions.close()
     recorders.stop()
     publisher.close()
+    lock.close()
 
 
 class _Listener:

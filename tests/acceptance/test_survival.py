@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -86,3 +88,23 @@ def test_killing_the_supervisor_takes_its_processes_along(product: Product) -> N
         what="the end of all processes",
     )
     product.start()
+
+
+def test_a_second_start_is_refused_and_leaves_calls_alone(product: Product) -> None:
+    call = product.dial("gas_smell", "--hang-up-after", "1")
+    call.until("speaking")
+    for command in (("serve",), ("run", "media")):
+        second = subprocess.run(
+            [sys.executable, "-m", "hotline.cli", *command],
+            env=product.environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert second.returncode == 1
+        assert "already" in second.stderr
+        assert "Traceback" not in second.stderr
+    assert call.end()["reason"] == "hung_up"
+    product.await_tickets(1)
+    (row,) = product.calls()
+    assert row.end_reason == "caller_hangup"
