@@ -4,12 +4,13 @@
 header last. A full or broken disk ends that recording, never the call.
 """
 
+import contextlib
 import logging
 import os
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,8 +149,8 @@ class WavRecorder:
         self._limit = int(writer.queue_s * sample_rate)
         self._queue: deque[Samples | int] = deque()  # audio, or the length of a gap
         self._queued = 0
-        self._lock = threading.Lock()  # guards _queue, _queued and _closing
-        self._closing = False
+        self._lock = threading.Lock()  # guards _queue, _queued, _closing and _unwanted
+        self._closing = self._unwanted = False
         self._closed = threading.Event()
         self._file: int | None = None
         self._size = 0
@@ -184,6 +185,13 @@ class WavRecorder:
             self._closing = True
         self._writer.wake()
 
+    def discard(self) -> None:
+        """Ends a recording that nobody wants: its file is removed, or never made. After `close` nothing changes."""
+        with self._lock:
+            self._unwanted = self._unwanted or not self._closing
+            self._closing = True
+        self._writer.wake()
+
     def wait_closed(self, timeout: float) -> bool:
         """Whether the file was complete (or had failed) within `timeout` seconds."""
         return self._closed.wait(timeout)
@@ -194,16 +202,14 @@ class WavRecorder:
         """Writes what is queued and mends the header; returns whether the recording is over."""
         with self._lock:
             queue, self._queue, self._queued = self._queue, deque(), 0
-            closing = self._closing
-        try:
-            if self.error is None:
+            closing, unwanted = self._closing, self._unwanted
+        with self._failing_alone():
+            if self.error is None and not unwanted:
                 self._append(queue)
-        except Exception as error:  # one recording's trouble must not end the others'
-            self.fail(str(error))
-        if not closing:
-            return False
-        self._close_file()
-        return True
+        if closing:
+            with self._failing_alone():
+                self._close_file(keep=not unwanted)
+        return closing
 
     def finish(self) -> None:
         """Tells that nothing follows."""
@@ -237,15 +243,25 @@ class WavRecorder:
         if self._file is not None:
             _write_all(self._file, wav_header(self._size, sample_rate=self.sample_rate), offset=0)
 
-    def _close_file(self) -> None:
-        if self._file is None:
+    def _close_file(self, *, keep: bool) -> None:
+        file, self._file = self._file, None
+        if file is None:
             return
         try:
-            os.fsync(self._file)
-        except OSError as error:
-            self.fail(error.strerror or str(error))
-        os.close(self._file)
-        self._file = None
+            if keep:
+                os.fsync(file)
+            else:
+                self.path.unlink(missing_ok=True)
+        finally:
+            os.close(file)
+
+    @contextlib.contextmanager
+    def _failing_alone(self) -> Iterator[None]:
+        """One recording's trouble must not end the others'."""
+        try:
+            yield
+        except Exception as error:
+            self.fail(str(error))
 
 
 def wav_header(data_size: int, *, sample_rate: int = SAMPLE_RATE) -> bytes:

@@ -182,6 +182,73 @@ def test_audio_of_the_wrong_shape_and_a_raising_callback_do_not_end_the_writer(t
     assert "told badly" in caplog.text
 
 
+def test_file_that_cannot_be_closed_fails_that_recording_alone(tmp_path, writer, monkeypatch, caplog):
+    told = [threading.Event(), threading.Event()]
+    broken, healthy = (
+        WavRecorder(tmp_path / name, writer, on_closed=event.set) for name, event in zip("ab", told, strict=True)
+    )
+    until(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists())
+    real = os.close
+    number = (tmp_path / "a").stat().st_ino
+
+    def failing(file):
+        ours = os.fstat(file).st_ino == number
+        real(file)
+        if ours:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(module.os, "close", failing)
+    broken.close()
+    assert broken.wait_closed(WAIT_S)
+    healthy.write(block(100))
+    until(lambda: frames_in(tmp_path / "b") == 100)
+    healthy.close()
+    assert healthy.wait_closed(WAIT_S)
+    assert all(event.is_set() for event in told)
+    assert (broken.failed, healthy.failed) == (True, False)
+    assert "Input/output error" in caplog.text
+    assert writer.stats().open == 0
+
+
+def test_recording_that_nobody_wants_leaves_no_file_and_tells_its_end(tmp_path, writer):
+    path, told = tmp_path / "a.wav", threading.Event()
+    recorder = WavRecorder(path, writer, on_closed=told.set)
+    recorder.write(block(100))
+    until(lambda: frames_in(path) == 100)
+    recorder.write(block(100))
+    recorder.discard()
+    recorder.write(block(100))
+    assert recorder.wait_closed(WAIT_S)
+    assert told.wait(WAIT_S)
+    assert not path.exists()
+    assert not recorder.failed
+    assert writer.stats().open == 0
+
+
+def test_recording_unwanted_before_its_file_was_made_never_makes_one(tmp_path):
+    writer = RecorderThread()
+    recorder = WavRecorder(tmp_path / "calls" / "a.wav", writer)
+    recorder.write(block(100))
+    recorder.discard()
+    writer.start()
+    assert recorder.wait_closed(WAIT_S)
+    writer.stop()
+    assert list(tmp_path.iterdir()) == []
+    assert not recorder.failed
+
+
+def test_closed_recording_is_kept_whatever_is_wanted_later(tmp_path):
+    writer = RecorderThread()
+    recorder = WavRecorder(tmp_path / "a.wav", writer)
+    recorder.write(block(100))
+    recorder.close()
+    recorder.discard()
+    writer.start()
+    assert recorder.wait_closed(WAIT_S)
+    writer.stop()
+    assert len(read(tmp_path / "a.wav")) == 100
+
+
 def test_stopping_completes_every_recording_and_later_ones_fail(tmp_path):
     writer = RecorderThread()
     writer.start()
