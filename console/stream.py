@@ -87,7 +87,7 @@ def encode(event: Event, mask: CaptionMask) -> str | None:
         return None
     try:
         data = presenter(event.data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         log.warning("%s without its fields: %r", event.name, error)
         return None
     if event.topic == "caption":
@@ -179,8 +179,13 @@ class EventHub:
         mask = CaptionMask()
         try:
             while not self._closing.is_set():
-                event = subscription.get(POLL_S)
-                message = encode(event, mask) if event is not None else None
+                try:
+                    event = subscription.get(POLL_S)
+                    message = encode(event, mask) if event is not None else None
+                except Exception:  # one event's fault must not keep back the others
+                    log.exception("an event was given up")
+                    self._closing.wait(POLL_S)
+                    continue
                 if event is not None and message is not None:
                     loop.call_soon_threadsafe(self._fan_out, event.topic, message)
         finally:

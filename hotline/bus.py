@@ -57,8 +57,8 @@ class Event:
             return cls(
                 name=raw["name"], at=datetime.fromisoformat(raw["at"]), data=dict(raw["data"]), id=str(raw["id"])
             )
-        except (ValueError, KeyError, TypeError) as error:
-            raise ProtocolError(f"not an event: {text[:200]!r}") from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ProtocolError(f"not an event: a message of length {len(text)}") from error
 
 
 class Subscription(Protocol):
@@ -291,7 +291,10 @@ class BackgroundPublisher:
         self.submit(lambda: self._bus.drop_state(kind, key))
 
     def submit(self, send: Callable[[], None]) -> None:
-        """Runs `send` on the publisher's thread, again while it raises `UnavailableError`; returns at once."""
+        """Runs `send` on the publisher's thread, again while it raises `UnavailableError`; returns at once.
+
+        A `send` that raises anything else is logged and given up.
+        """
         while True:
             try:
                 self._queue.put_nowait(send)
@@ -311,16 +314,21 @@ class BackgroundPublisher:
 
     def _run(self) -> None:
         for send in self._pending():
-            while True:
-                try:
-                    send()
-                except UnavailableError as error:
-                    self._absence.noticed(error)
-                    if self._abandoned.wait(RETRY_S):
-                        return
-                else:
-                    self._absence.over()
-                    break
+            while not self._done(send):
+                if self._abandoned.wait(RETRY_S):
+                    return
+
+    def _done(self, send: Callable[[], None]) -> bool:
+        try:
+            send()
+        except UnavailableError as error:
+            self._absence.noticed(error)
+            return False
+        except Exception:  # one message's fault must not keep back the others
+            log.exception("publisher: a message was given up")
+        else:
+            self._absence.over()
+        return True
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Sends what is queued, for at most `timeout_s`, and stops."""

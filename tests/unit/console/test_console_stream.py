@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from console.stream import MASK_LIMIT, QUEUE_LIMIT, CaptionMask, EventHub, EventStream, encode, present_call
+from console import stream as stream_module
+from console.stream import MASK_LIMIT, PRESENTERS, QUEUE_LIMIT, CaptionMask, EventHub, EventStream, encode, present_call
 from hotline.bus import Event, MemoryBus
 from hotline.errors import UnavailableError
 
@@ -43,6 +44,7 @@ def test_captions_lose_spoken_numbers_and_fields_nobody_listed() -> None:
     [
         event("call.answered", caller="1"),
         event("caption.final", call_id="c", speaker="caller", text="x", start_ms="soon"),
+        event("caption.final", call_id="c", speaker="caller", text="x", start_ms=float("inf")),
         event("ticket.created"),
         event("call.invented", call_id="c"),
     ],
@@ -115,6 +117,29 @@ async def test_a_page_gets_its_topics_only() -> None:
     finally:
         await messages.aclose()
         await hub.close()
+
+
+async def test_an_event_that_cannot_be_shown_is_given_up_and_the_next_arrives(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_data: dict[str, Any]) -> dict[str, Any]:
+        raise RuntimeError("badly presented")
+
+    monkeypatch.setitem(PRESENTERS, "ticket.created", broken)
+    monkeypatch.setattr(stream_module, "POLL_S", 0.01)
+    bus = MemoryBus()
+    hub = EventHub(bus, max_streams=1)
+    hub.start()
+    messages = hub.open({"caption", "ticket"}).messages(life_s=10)
+    try:
+        await anext(messages)
+        bus.publish(event("ticket.created", number="YQ1"))
+        bus.publish(caption("第一句"))
+        assert "第一句" in await anext(messages)
+    finally:
+        await messages.aclose()
+        await hub.close()
+    assert caplog.text.count("an event was given up") == 1
 
 
 async def test_silence_is_broken_by_heartbeats_and_ends_with_the_life() -> None:

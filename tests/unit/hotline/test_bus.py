@@ -122,6 +122,25 @@ def test_events_wait_for_a_broker_that_is_away_and_keep_their_order() -> None:
     assert [item.data["number"] for item in bus.published] == [0, 1, 2, 3, 4]
 
 
+def test_an_event_that_cannot_be_sent_is_given_up_and_the_next_arrives(
+    valkey: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = ValkeyBus(valkey)
+    subscription = bus.subscribe("caption")
+    subscription.get(0.01)
+    publisher = BackgroundPublisher(bus)
+    publisher.publish(event("caption.final", text="\ud800"))
+    publisher.publish(event("caption.final", text={1, 2}))
+    publisher.publish(event("caption.final", text="您好"))
+    publisher.close(5)
+    got = subscription.get(2)
+    assert got is not None
+    assert got.data == {"text": "您好"}
+    assert caplog.text.count("a message was given up") == 2
+    subscription.close()
+    bus.close()
+
+
 def test_a_full_queue_drops_the_oldest_and_never_blocks() -> None:
     bus = Door()
     publisher = BackgroundPublisher(bus, limit=3)
@@ -148,6 +167,13 @@ def test_events_survive_the_round_trip(data: dict[str, object], at: datetime) ->
 def test_garbage_is_a_protocol_error(garbage: str | bytes) -> None:
     with pytest.raises(ProtocolError):
         Event.parse(garbage)
+
+
+def test_a_message_that_is_no_event_is_refused_without_telling_what_it_says() -> None:
+    for message in ('{"text": "我叫张三"}', "[" * 100_000):
+        with pytest.raises(ProtocolError) as refused:
+            Event.parse(message)
+        assert "张三" not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["call", ""])
