@@ -50,7 +50,7 @@ class Health:
     def parse(cls, text: str | bytes) -> "Health":
         """The inverse of `serialize`; raises `ProtocolError`."""
         try:
-            raw = json.loads(text)
+            raw = _object(text)
             model = raw["model"]
             return cls(
                 model=ModelInfo(name=str(model["name"]), engine=str(model["engine"]), demo=bool(model["demo"])),
@@ -103,11 +103,11 @@ def parse_reply(text: str) -> RecognitionEvent | None:
             return Partial(partial) if partial else None
         words = words_of(raw.get("result", []))
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise ProtocolError(f"not a recognizer's reply: {text[:200]!r}") from error
+        raise ProtocolError(f"not a recognizer's reply: {len(text)} characters") from error
     if words:
         return Final(words)
     if raw.get("text") != "":
-        raise ProtocolError(f"a reply without word times: {text[:200]!r}")
+        raise ProtocolError(f"a reply without word times: {len(text)} characters")
     return None
 
 
@@ -131,9 +131,10 @@ def words_of(result: list[dict[str, Any]]) -> tuple[Word, ...]:
     return tuple(words)
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str | bytes) -> dict[str, Any]:
     try:
         raw = json.loads(text)
+        json.dumps(raw, ensure_ascii=False).encode()  # JSON may hold halves of surrogate pairs, text may not
     except (ValueError, RecursionError) as error:
         raise ProtocolError("not JSON") from error
     if not isinstance(raw, dict):

@@ -87,6 +87,30 @@ def test_a_reply_that_is_none_is_a_protocol_error(reply: str) -> None:
         parse_reply(reply)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    ['{"text": "我叫张三"}', '{"result": [{"word": "我叫张三"}]}', '{"result": [{"word": "张三", "start": "张三"}]}'],
+)
+def test_a_refused_reply_does_not_tell_what_was_said(reply: str) -> None:
+    with pytest.raises(ProtocolError) as refused:
+        parse_reply(reply)
+    assert "张三" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        r'{"partial": "\ud800"}',
+        r'{"result": [{"word": "\udfff", "start": 0, "end": 1}]}',
+        r'{"model": {"name": "\ud800", "engine": "vosk", "demo": false}, "connections": 0}',
+    ],
+)
+def test_half_a_character_is_refused(reply: str) -> None:
+    for parse in (parse_reply, Health.parse):
+        with pytest.raises(ProtocolError):
+            parse(reply)
+
+
 @given(st.text(max_size=50) | keyed.map(json.dumps) | json_values.map(json.dumps))
 def test_any_text_is_understood_or_refused(text: str) -> None:
     for parse in (parse_reply, parse_command, Health.parse):
