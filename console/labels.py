@@ -62,6 +62,7 @@ END_REASONS = {
     "completed": "受理完成",
     "media_timeout": "线路中断",
     "time_limit": "达到最长时限",
+    "internal_error": "系统故障",
     "shutdown": "系统停止",
     "media_crashed": "媒体进程中断",
 }

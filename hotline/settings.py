@@ -9,7 +9,7 @@ import os
 import socket
 import tomllib
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -51,6 +51,13 @@ class SipSettings(Section):
     )
     allowed_peers: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
     max_calls: int = Field(200, ge=1, description="calls at once; one more gets 503 with Retry-After")
+
+    @field_validator("address", "advertised_address")
+    @classmethod
+    def _numeric(cls, value: str) -> str:
+        if value:
+            ip_address(value)
+        return value
 
     @field_validator("allowed_peers")
     @classmethod

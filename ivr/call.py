@@ -18,8 +18,8 @@ import numpy as np
 
 from hotline.bus import BackgroundPublisher, Event
 from hotline.clock import Clock
-from hotline.errors import InvalidInputError, UnavailableError
-from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, JournalWriter
+from hotline.errors import InvalidInputError
+from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, CallJournal
 from ivr.media.engine import MediaEngine
 from ivr.media.types import AudioTap, MediaCall, RecordingSink
 from ivr.menu import (
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 STATE_TTL_S = 60
 STATE_REFRESH_S = 20.0
 KEPT_CAPTIONS = 200
-FINALISE_TIMEOUT_S = 15.0
+CAPTIONS_TIMEOUT_S = 15.0
 OUR_SIDE = "hotline"
 CALLER = "caller"
 
@@ -107,6 +107,7 @@ class CallServices:
     machine: MenuMachine
     publisher: BackgroundPublisher
     enqueue: Callable[[str, dict[str, Any]], None]
+    open_journal: Callable[[Path], CallJournal]
     open_sink: Callable[[Path, Callable[[], None]], RecordingSink]
     open_captions: Callable[[str, Callable[[CaptionEvent], None]], CaptionTap]
     max_call_s: float
@@ -119,10 +120,9 @@ class Exchange:
         self._services = services
         self._loop = loop
         self._calls: dict[str, Call] = {}
-        services.spool.mkdir(parents=True, exist_ok=True)
 
     def answer(self, invitation: Invitation, dialog: Dialog) -> tuple[CallHandler, str]:
-        """Takes the call at once; raises `UnavailableError` where no media or spool is to be had."""
+        """Takes the call at once; raises `UnavailableError` where no media is to be had."""
         call_id = uuid.uuid4().hex
         call = Call(call_id, self._services, self._loop, invitation, dialog, lambda: self._calls.pop(call_id, None))
         self._calls[call_id] = call
@@ -136,14 +136,17 @@ class Exchange:
             call.number_assigned(NumberAssigned(str(event.data["number"]), str(event.data["lookup_code"])))
 
     def end_all(self, reason: str) -> None:
-        """Hangs up every call; on the SIP thread."""
+        """Hangs up every call; on the SIP thread. One that cannot be ended does not keep the others."""
         for call in list(self._calls.values()):
-            call.end(reason)
+            try:
+                call.end(reason)
+            except Exception:
+                log.exception("call %s was not ended properly", call.call_id)
 
-    def close_all(self) -> None:
-        """Closes the journals of ended calls without waiting longer for captions; on the SIP thread."""
+    def give_up_captions(self) -> None:
+        """Ended calls wait for the last words no longer; on the SIP thread."""
         for call in list(self._calls.values()):
-            call.close()
+            call.give_up_captions()
 
     @property
     def unfinished(self) -> int:
@@ -185,22 +188,17 @@ class Call:
         self._answered_at = services.clock.now()
         self._captions: list[dict[str, Any]] = []
         self._timers: list[Timer] = []
-        path = services.spool / f"{call_id}{JOURNAL_SUFFIX}"
+        self._path = services.spool / f"{call_id}{JOURNAL_SUFFIX}"
         with contextlib.ExitStack() as undo:
-            try:
-                self._journal = JournalWriter(path)
-                undo.callback(path.unlink)
-                undo.callback(self._journal.close)
-                sink = services.open_sink(path.with_suffix(AUDIO_SUFFIX), lambda: loop.post(self._on_sink_closed))
-            except OSError as error:
-                raise UnavailableError(f"spool {services.spool}: {error.strerror}") from error
-            undo.callback(sink.close)
+            sink = services.open_sink(self._path.with_suffix(AUDIO_SUFFIX), lambda: loop.post(self._on_sink_closed))
+            undo.callback(sink.discard)
             self._tap = services.open_captions(call_id, lambda event: loop.post(lambda: self._on_caption(event)))
             undo.callback(self._tap.finish)
             self._media: MediaCall = services.engine.open(
                 listener=self, remote=invitation.offer.remote, sink=sink, tap=self._tap
             )
             undo.pop_all()
+        self._journal = services.open_journal(self._path)
         self._note(
             "opened",
             call_id=call_id,
@@ -252,8 +250,10 @@ class Call:
     def end(self, reason: str) -> None:
         """Our side ends the call."""
         if not self._ended:
-            self._dialog.hang_up()
-            self._finish(reason)
+            try:
+                self._dialog.hang_up()
+            finally:  # whatever becomes of the BYE, the call is over
+                self._finish(reason)
 
     # --- the engine; on its thread ---
 
@@ -292,8 +292,16 @@ class Call:
         self._step(PlaybackEnded())
 
     def _step(self, event: MenuEvent) -> None:
+        """The flow goes on; an error of ours ends the call rather than leave the caller in silence."""
         if self._ended:
             return
+        try:
+            self._follow(event)
+        except Exception:
+            log.exception("call %s: the flow failed at %r", self.call_id, self._menu.name)
+            self.end("internal_error")
+
+    def _follow(self, event: MenuEvent) -> None:
         now = self._services.clock.monotonic()
         self._menu, commands = self._services.machine.step(self._menu, event, now)
         for command in commands:
@@ -349,12 +357,12 @@ class Call:
                 self._publish(
                     "caption.partial", call_id=self.call_id, speaker=CALLER, text=text, start_ms=self._partial_since
                 )
-            case CaptionFinal(text, words):
+            case CaptionFinal(text, words) if not self._closed:
                 self._partial_since = None
                 start_ms, end_ms = words[0][1], words[-1][2]
                 self._note("segment", speaker=CALLER, start_ms=start_ms, end_ms=end_ms, words=[list(w) for w in words])
                 self._caption(CALLER, text, start_ms, end_ms)
-            case CaptionsEnded():
+            case CaptionsEnded() if self._captions_ended is None:
                 self._captions_ended = event
                 self._close_when_complete()
 
@@ -406,35 +414,35 @@ class Call:
         self._tap.finish()
         self._publish("call.ended", call_id=self.call_id, reason=reason, duration_ms=duration_ms)
         self._services.publisher.drop_state("call", self.call_id)
-        self._timers = [self._loop.call_later(FINALISE_TIMEOUT_S, self.close)]
+        self._timers = [self._loop.call_later(CAPTIONS_TIMEOUT_S, self.give_up_captions)]
 
     def _on_sink_closed(self) -> None:
         self._sink_closed = True
         self._close_when_complete()
 
-    def _close_when_complete(self) -> None:
-        if self._ended and self._sink_closed and self._captions_ended is not None:
-            self.close()
+    def give_up_captions(self) -> None:
+        """The last words did not come in time: the recording will be transcribed."""
+        if self._ended and self._captions_ended is None:
+            self._captions_ended = CaptionsEnded(complete=False)
+            self._close_when_complete()
 
-    def close(self) -> None:
-        """Writes the last line of the journal; from here on the call is the worker's. Idempotent."""
-        if self._closed:
+    def _close_when_complete(self) -> None:
+        """The journal's last lines, once the recording is whole; when they are on the disk the call is the worker's."""
+        if not self._ended or not self._sink_closed or self._captions_ended is None or self._closed:
             return
         self._closed = True
         for timer in self._timers:
             timer.cancel()
-        captions = self._captions_ended or CaptionsEnded(complete=False)
-        self._note("captions", complete=captions.complete, **captions.model)
+        self._note("captions", complete=self._captions_ended.complete, **self._captions_ended.model)
         self._note("closed")
-        self._journal.close()
-        self._services.enqueue("ingest_call", {"journal_path": f"{self._services.node}/{self._journal.path.name}"})
+        self._journal.close(lambda: self._loop.post(self._hand_over))
+
+    def _hand_over(self) -> None:
+        self._services.enqueue("ingest_call", {"journal_path": f"{self._services.node}/{self._path.name}"})
         self._on_closed()
 
     def _note(self, kind: str, **data: Any) -> None:
-        try:
-            self._journal.append(kind, self._now(), **data)
-        except (OSError, ValueError) as error:  # a full disk or a closed journal must not end the call
-            log.error("call %s: journal line %s lost: %s", self.call_id, kind, error)
+        self._journal.append(kind, self._now(), **data)
 
     def _now(self) -> datetime:
         return self._services.clock.now()

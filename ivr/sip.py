@@ -118,6 +118,7 @@ class SipServer:
         SipConf.my_uaname = USER_AGENT
         SipConf.autoconvert_tel_url = True
         own = advertised_address or (address if address != "0.0.0.0" else _outbound_address("192.0.2.1"))  # noqa: S104
+        self._own = own
         SipConf.my_address = own
         SipConf.my_port = port
         self._global = {
@@ -149,11 +150,11 @@ class SipServer:
 
     def post(self, function: Callable[[], None]) -> None:
         """Runs `function` soon on the SIP thread."""
-        ED2.callFromThread(function)
+        ED2.callFromThread(_logged(function))
 
     def call_later(self, seconds: float, function: Callable[[], None]) -> Timer:
         """Runs `function` after `seconds`; only from the SIP thread."""
-        timer: Timer = Timeout(function, max(seconds, 0.0), 1)
+        timer: Timer = Timeout(_logged(function), max(seconds, 0.0), 1)
         return timer
 
     @property
@@ -168,6 +169,10 @@ class SipServer:
         except ValueError:
             return False
         return any(address in network for network in self._allowed)
+
+    def probed_by(self, host: str, data: bytes) -> bool:
+        """Whether this machine asks itself if it answers: allowed whoever the peers are."""
+        return data.startswith(b"OPTIONS ") and (host in (self._address, self._own) or host.startswith("127."))
 
     def local_host(self, peer: str) -> str:
         """Our address as `peer` reaches it."""
@@ -268,9 +273,9 @@ class SipDialog:
         self._route_to_peer()
         _call_id, from_user, to_user, _body, _auth, _name = event.getData()
         invitation = Invitation(
-            sip_call_id=str(self._ua.cId)[:255],
+            sip_call_id=_printable(str(self._ua.cId))[:255],
             caller=self._asserted or _number(from_user),
-            called=_number(to_user) or str(to_user or "")[:64],
+            called=_number(to_user) or _printable(str(to_user or ""))[:64],
             peer=self._peer,
             local_host=self._local_host,
             offer=self._offer,
@@ -306,9 +311,9 @@ class SipDialog:
 
     def _route_to_peer(self) -> None:
         """Our requests follow the route set or Contact where that is an allowed numeric peer, else go to the source."""
-        (host, port), transport = self._ua.rAddr
-        if not self._server.allows(str(host)) or not 1 <= int(port) <= 65535:
-            self._ua.rAddr = (self._source, transport)
+        (host, port), _transport = self._ua.rAddr
+        asked = self._server.allows(str(host)) and 1 <= int(port) <= 65535
+        self._ua.rAddr = ((host, port) if asked else self._source, "udp")
 
 
 class _GuardedUA(UA):  # type: ignore[misc] # sippy is untyped
@@ -336,7 +341,7 @@ class _TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy 
         super().__init__(global_config, callback)
 
     def handleIncoming(self, data_in: bytes, ra: Any, server: Any, rtime: Any) -> None:  # noqa: N802 - sippy's name
-        if not self._door.allows(ra.address[0]):
+        if not self._door.allows(ra.address[0]) and not self._door.probed_by(ra.address[0], data_in):
             self._door.counters["refused_peer"] += 1
             return
         head, gap, body = data_in.partition(b"\r\n\r\n")
@@ -364,6 +369,22 @@ def _respond(request: Any, code: int, reason: str, **headers: str) -> tuple[Any,
     for name, value in headers.items():
         response.appendHeader(SipHeader(f"{name.replace('_', '-')}: {value}"))
     return response, None, None
+
+
+def _logged(function: Callable[[], None]) -> Callable[[], None]:
+    """sippy hides what a callback raises; our own faults belong in the log."""
+
+    def run() -> None:
+        try:
+            function()
+        except Exception:
+            log.exception("a task of the SIP thread failed")
+
+    return run
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())
 
 
 def _log_refusal(error: Exception) -> None:

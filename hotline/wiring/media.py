@@ -15,6 +15,7 @@ from hotline.jobs import ValkeyJobs
 from hotline.locks import lock_exclusively
 from hotline.settings import Settings
 from ivr.call import CALLER, CallServices, CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded, Exchange
+from ivr.journal import JournalThread
 from ivr.media.engine import MediaEngine
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import PromptLibrary
@@ -24,7 +25,7 @@ from recordings.recovery import recover_spool
 
 log = logging.getLogger(__name__)
 
-SHUTDOWN_S = 2.0
+SHUTDOWN_S = 1.0
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -43,6 +44,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
     for path in recover_spool(spool, now=clock.now()):
         enqueue("ingest_call", {"journal_path": f"{settings.node}/{path.name}"})
+    journals = JournalThread()
+    journals.start()
     recorders = RecorderThread()
     recorders.start()
     captions = CaptionService(settings.effective_asr_url(), max_live_calls=settings.asr.max_live_calls)
@@ -73,6 +76,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             machine=MenuMachine(flow),
             publisher=publisher,
             enqueue=enqueue,
+            open_journal=journals.open,
             open_sink=lambda path, on_closed: WavRecorder(path, writer=recorders, on_closed=on_closed),
             open_captions=lambda call_id, on_event: captions.open(
                 call_id, speaker=CALLER, on_event=lambda event: _translate_caption(event, on_event)
@@ -90,6 +94,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     engine.stop()
     captions.close()
     recorders.stop()
+    journals.stop()
     publisher.close()
     lock.close()
 
@@ -137,14 +142,17 @@ def _translate_caption(event: Partial | Final | StreamEnded, deliver: Callable[[
 
 
 def _stop_media(stop: threading.Event, server: SipServer, exchange: Exchange) -> None:
-    """Ends the calls in progress with BYE, lets their journals close, then ends the SIP loop."""
+    """Ends the calls in progress with BYE, lets their journals close, then ends the SIP loop.
+
+    A journal that does not close in time (a slow disk) is closed at the next start.
+    """
     stop.wait()
     server.refuse_new_calls()
-    server.post(lambda: exchange.end_all("shutdown"))
     pause = threading.Event()
-    for _ in range(int(SHUTDOWN_S / 0.05)):
-        pause.wait(0.05)
-        if not exchange.unfinished:
-            break
-    server.post(exchange.close_all)
+    for step in (lambda: exchange.end_all("shutdown"), exchange.give_up_captions):
+        server.post(step)
+        for _ in range(int(SHUTDOWN_S / 0.05)):
+            pause.wait(0.05)
+            if not exchange.unfinished:
+                break
     server.stop()

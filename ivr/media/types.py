@@ -69,6 +69,10 @@ class RecordingSink(Protocol):
 
     def close(self) -> None: ...
 
+    def discard(self) -> None:
+        """The call was refused: no file is left behind."""
+        ...
+
 
 class AudioTap(Protocol):
     """Takes one leg's audio in order, gap-free; must not block. `pcm`: s16le mono 8 kHz."""

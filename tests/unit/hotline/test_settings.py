@@ -46,6 +46,8 @@ def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("HOTLINE_SIP__PORT", "many", "sip.port"),
         ("HOTLINE_SIP__ALLOWED_PEERS", '["300.0.0.0/8"]', "sip.allowed_peers"),
         ("HOTLINE_SIP__ALLOWED_PEERS", "127.0.0.1", "sip"),
+        ("HOTLINE_SIP__ADVERTISED_ADDRESS", "trunk.example.com", "sip.advertised_address"),
+        ("HOTLINE_SIP__ADDRESS", "localhost", "sip.address"),
         ("HOTLINE_TIMEZONE", "Asia/Yanqing", "timezone"),
         ("HOTLINE_NODE", "a/b", "node"),
         ("HOTLINE_SIP__PROT", "5060", "HOTLINE_SIP__PROT"),

@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hotline.bus import BackgroundPublisher, Event, MemoryBus
 from hotline.clock import ManualClock
 from hotline.errors import InvalidInputError, UnavailableError
 from ivr.call import CallServices, CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded, Exchange
-from ivr.journal import Journal
+from ivr.journal import Journal, JournalWriter
 from ivr.media.types import AudioTap, Codec, MediaListener, RecordingSink, RemoteMedia, Samples
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import PromptLibrary
@@ -125,12 +126,31 @@ class Sink:
     on_closed: Callable[[], None]
     works: bool = True
 
+    discarded: bool = False
+
     def write(self, stereo: Samples) -> None:
         raise AssertionError("no audio flows in these tests")
 
     def close(self) -> None:
         if self.works:
             self.on_closed()
+
+    def discard(self) -> None:
+        self.discarded = True
+
+
+class DirectJournal:
+    """Writes at once and in this thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.writer = JournalWriter(path)
+
+    def append(self, kind: str, at: datetime, **data: Any) -> None:
+        self.writer.append(kind, at, **data)
+
+    def close(self, on_closed: Callable[[], None]) -> None:
+        self.writer.close()
+        on_closed()
 
 
 @dataclass
@@ -162,6 +182,7 @@ class Desk:
         self.bus = MemoryBus()
         self.jobs: list[tuple[str, dict[str, Any]]] = []
         self.taps: list[Tap] = []
+        self.sinks: list[Sink] = []
         self.sinks_work = True
         self.publisher = BackgroundPublisher(self.bus)
         services = CallServices(
@@ -173,13 +194,18 @@ class Desk:
             machine=MenuMachine(load_flow(ROOT / "ivr/flows/intake.yaml", prompts=frozenset(PROMPTS.names))),
             publisher=self.publisher,
             enqueue=lambda name, arguments: self.jobs.append((name, arguments)),
-            open_sink=lambda path, on_closed: Sink(path, on_closed, self.sinks_work),
+            open_journal=DirectJournal,
+            open_sink=self._open_sink,
             open_captions=self._open_tap,
             max_call_s=600,
         )
         self.exchange = Exchange(services, self.loop)
         self.dialog = Dialog()
         self.spool = spool
+
+    def _open_sink(self, path: Path, on_closed: Callable[[], None]) -> Sink:
+        self.sinks.append(Sink(path, on_closed, self.sinks_work))
+        return self.sinks[-1]
 
     def _open_tap(self, _call_id: str, on_event: Callable[[CaptionEvent], None]) -> Tap:
         self.taps.append(Tap(on_event))
@@ -400,14 +426,18 @@ def test_a_recognizer_that_never_answers_does_not_keep_the_call_open(desk: Desk)
     assert [name for name, _ in desk.jobs] == ["ingest_call"]
 
 
-def test_a_recorder_that_never_reports_does_not_keep_the_call_open(desk: Desk) -> None:
+def test_a_call_is_not_handed_over_before_its_recording_is_whole(desk: Desk) -> None:
     desk.sinks_work = False
     handler = desk.answer()
     handler.on_ended()
     desk.captions_end(complete=True)
+    desk.loop.run(60)
     assert not desk.journal().closed
-    desk.loop.run(20)
+    assert desk.jobs == []
+    desk.sinks[0].on_closed()
+    desk.loop.run()
     assert desk.journal().closed
+    assert [name for name, _ in desk.jobs] == ["ingest_call"]
 
 
 def test_events_after_the_end_change_nothing(desk: Desk) -> None:
@@ -442,13 +472,49 @@ def test_no_free_port_refuses_the_call_and_leaves_nothing_behind(desk: Desk) -> 
         desk.exchange.answer(invitation, desk.dialog)
     assert list(desk.spool.iterdir()) == []
     assert desk.taps[0].finished
+    assert desk.sinks[0].discarded
+    assert desk.exchange.unfinished == 0
 
 
-def test_a_spool_that_cannot_be_written_refuses_the_call(desk: Desk, tmp_path: Path) -> None:
-    for path in tmp_path.iterdir():
-        path.unlink()
-    tmp_path.rmdir()
-    tmp_path.write_text("a file, no folder")
-    invitation = Invitation("x@y", "", "12345", "127.0.0.2", "127.0.0.1", parse_offer(SDP))
-    with pytest.raises(UnavailableError, match="spool"):
-        desk.exchange.answer(replace(invitation, caller="1"), desk.dialog)
+def test_a_dialog_that_cannot_be_ended_does_not_keep_the_call_or_the_others(desk: Desk) -> None:
+    def refuse() -> None:
+        raise RuntimeError("no transport")
+
+    desk.answer()
+    desk.dialog.hang_up = refuse  # type: ignore[method-assign]
+    desk.dialog = Dialog()
+    desk.answer()
+    desk.exchange.end_all("shutdown")
+    desk.loop.run()
+    assert desk.dialog.hung_up
+    assert all(media.closed for media in desk.engine.calls)
+    for tap in desk.taps:
+        tap.on_event(CaptionsEnded(complete=True))
+    desk.loop.run()
+    journals = [Journal.read(path) for path in desk.spool.glob("*.jsonl")]
+    assert [ended.data["reason"] for journal in journals for ended in journal.all("ended")] == ["shutdown", "shutdown"]
+
+
+def test_a_fault_of_the_flow_ends_the_call_and_is_logged(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("no such prompt")
+
+    monkeypatch.setattr(MenuMachine, "step", fail)
+    desk.answer()
+    assert desk.dialog.hung_up
+    assert "the flow failed" in caplog.text
+    ended = desk.journal().first("ended")
+    assert ended is not None
+    assert ended.data["reason"] == "internal_error"
+
+
+def test_at_shutdown_captions_are_given_up_and_the_journal_closes(desk: Desk) -> None:
+    desk.answer()
+    desk.exchange.end_all("shutdown")
+    desk.loop.run()
+    assert not desk.journal().closed
+    desk.exchange.give_up_captions()
+    desk.loop.run()
+    assert desk.journal().closed
