@@ -1,6 +1,7 @@
 """`hotline doctor`: what is wrong on this machine, and how to mend it."""
 
 import os
+import resource
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from hotline.db import Database
 from hotline.errors import HotlineError, UnavailableError
 from hotline.probes import PROCESSES, probe
 from hotline.settings import Settings
+from ivr.media.engine import NICE
 from ivr.menu import load_flow
 from ivr.prompts import PromptLibrary
 
@@ -68,6 +70,11 @@ def examine_process(process: str, settings: Settings) -> Finding:
     finally:
         bus.close()
     return Finding("ok", process, "正常")
+
+
+def may_raise_priority(nice_limit: int, *, superuser: bool) -> bool:
+    """Whether the media engine gets its priority under this RLIMIT_NICE (setrlimit(2): 20 minus the least nice)."""
+    return superuser or nice_limit == resource.RLIM_INFINITY or nice_limit >= 20 - NICE
 
 
 def _clock(settings: Settings) -> Iterator[Finding]:
@@ -181,16 +188,12 @@ def _ports(settings: Settings) -> Iterator[Finding]:
 
 
 def _priority(_settings: Settings) -> Iterator[Finding]:
-    limit = 0
-    with open("/proc/self/limits", encoding="ascii") as handle:
-        for line in handle:
-            if line.startswith("Max nice priority"):
-                limit = int(line.split()[3])
-    if os.geteuid() == 0 or limit > 20:
+    limit, _hard = resource.getrlimit(resource.RLIMIT_NICE)
+    if may_raise_priority(limit, superuser=os.geteuid() == 0):
         yield Finding("ok", "实时优先级", "可以提高")
     else:
         yield Finding(
-            "warning", "实时优先级", "不能提高，繁忙时语音可能抖动", "给服务设置 LimitNICE=-10 或 CAP_SYS_NICE"
+            "warning", "实时优先级", "不能提高，繁忙时语音可能抖动", f"给服务设置 LimitNICE={NICE} 或 CAP_SYS_NICE"
         )
 
 

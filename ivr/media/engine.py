@@ -38,6 +38,7 @@ STALL_ROUNDS = 120
 STALL_ROOM = RING - SAMPLE_RATE
 """What the rings keep of the past after a stall, for packets that waited; the rest is for those that are early."""
 NICE = -15
+"""The engine thread's priority; the kernel grants it to who may, or where RLIMIT_NICE is at least 20 - NICE."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """The doctor names what is wrong and how to mend it."""
 
 import contextlib
+import re
+import resource
 import shutil
 import socket
 from datetime import UTC, datetime
@@ -11,8 +13,11 @@ from pydantic import SecretStr
 
 from hotline import doctor
 from hotline.clock import ManualClock
-from hotline.doctor import Finding, examine, examine_process
+from hotline.doctor import Finding, examine, examine_process, may_raise_priority
 from hotline.settings import Settings
+from ivr.media.engine import NICE
+
+UNIT = Path(__file__).resolve().parents[3] / "deploy" / "hotline.service"
 
 
 def changed(settings: Settings, section: str, **values: object) -> Settings:
@@ -111,3 +116,30 @@ def test_a_process_that_does_not_run_is_an_error(quiet: Settings, process: str) 
     finding = examine_process(process, quiet)
     assert finding.level == "error"
     assert finding.hint
+
+
+@pytest.mark.parametrize(
+    ("limit", "superuser", "granted"),
+    [
+        (0, False, False),
+        (30, False, False),  # a nice of -10
+        (34, False, False),
+        (35, False, True),  # of -15
+        (40, False, True),
+        (resource.RLIM_INFINITY, False, True),
+        (0, True, True),
+    ],
+)
+def test_the_priority_is_granted_where_the_kernel_grants_it(limit: int, superuser: bool, granted: bool) -> None:
+    assert may_raise_priority(limit, superuser=superuser) == granted
+
+
+def test_the_service_may_have_the_priority_that_the_engine_asks_for() -> None:
+    (limit,) = re.findall(r"^LimitNICE=(.+)$", UNIT.read_text("utf-8"), re.MULTILINE)
+    assert may_raise_priority(20 - int(limit), superuser=False)
+
+
+def test_the_hint_names_the_priority_that_the_engine_asks_for(quiet: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "may_raise_priority", lambda _limit, *, superuser: False)
+    (warning,) = [finding for finding in examine(quiet) if finding.subject == "实时优先级"]
+    assert f"LimitNICE={NICE}" in warning.hint
