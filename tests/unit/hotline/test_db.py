@@ -1,11 +1,12 @@
 import contextlib
 import threading
+import traceback
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError, StatementError
+from sqlalchemy.exc import OperationalError, ProgrammingError, StatementError
 
 from console.models import AuditEntry, User
 from hotline.db import Database
@@ -104,6 +105,32 @@ def test_unique_key_that_is_taken_is_a_conflict(database: Database) -> None:
         session.add(User(**user))
     with pytest.raises(ConflictError), database.transaction() as session:
         session.add(User(**user))
+
+
+PHONE = "13910001234"
+ADD_USER = (
+    "INSERT INTO users (username, display_name, role, password_hash, disabled, failed_logins, created_at) "
+    "VALUES (:phone, {name}, 'admin', 'x', :no, 0, '2026-01-05 12:00:00')"
+)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [ADD_USER.format(name="'taken'"), ADD_USER.format(name="NULL"), "SELECT :phone, :no FROM nowhere"],
+    ids=["taken", "incomplete", "no table"],
+)
+def test_error_of_a_statement_does_not_tell_its_values(database: Database, statement: str) -> None:
+    values = {"phone": PHONE, "no": False}
+    with database.transaction() as session:
+        session.execute(text(ADD_USER.format(name="'first'")), values)
+    with (
+        pytest.raises((ConflictError, UnavailableError, ProgrammingError)) as caught,
+        database.transaction() as session,
+    ):
+        session.execute(text(statement), values)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "[SQL: " in shown
+    assert PHONE not in shown
 
 
 def test_ping_succeeds_on_a_living_database(database: Database) -> None:
