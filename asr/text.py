@@ -11,7 +11,8 @@ from asr.recognizer import Word
 
 COMMA_GAP_MS = 300
 STOP_GAP_MS = 700
-SPOKEN_DIGITS = dict(zip("零〇○幺一二三四五六七八九", "0001123456789", strict=True))
+# Also as people spell numbers out on the telephone: 洞 (0), 幺 (1), 两 (2), 拐 (7), 勾 (9).
+SPOKEN_DIGITS = dict(zip("零〇○洞幺一二两三四五六七拐八九勾", "00001122345677899", strict=True))
 UNITS = frozenset("十百千万亿")
 MIN_DIGIT_RUN = 3  # 三零二 is a room; 一二 may be anything
 QUESTION_ENDINGS = ("吗", "呢")

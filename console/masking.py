@@ -7,9 +7,11 @@ while a number is told becomes one): mobile and landline numbers, identity and b
 
 import re
 
+from asr.text import SPOKEN_DIGITS
+
 HIDDEN = "*"
 MIN_RUN = 6
-_DIGIT = "0-9０-９〇零一二三四五六七八九幺两"
+_DIGIT = "0-9０-９" + "".join(SPOKEN_DIGITS)
 _SEPARATORS = " -－—，。、,."
 _TICKET = r"[A-Z]{2}[0-9]{14}(?![0-9])"  # a ticket's number is nobody's secret
 _RUN = re.compile(rf"{_TICKET}|[{_DIGIT}](?:[{re.escape(_SEPARATORS)}]?[{_DIGIT}Xx]){{{MIN_RUN - 1},}}")

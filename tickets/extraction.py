@@ -6,6 +6,7 @@ Every rule is general; what it knows of the site stands in the data files. A rul
 import re
 from dataclasses import dataclass
 
+from asr.text import SPOKEN_DIGITS
 from tickets.classification import Classification, classify
 from tickets.gazetteer import Gazetteer, PlaceHit
 from tickets.phrases import WILDCARD, Hit
@@ -38,9 +39,7 @@ _NO_NAME = re.compile(
 _CONFIDENTIAL = re.compile(
     r"保密|(?:不要|别|不能|不想|千万别|不希望)(?:把我|让(?:他们|别人|对方|村里|单位)知道|透露|泄露|说出?(?:是)?我)"
 )
-_DIGITS = dict(zip("零〇○洞幺一二两三四五六七拐八九勾", "00001122345677899", strict=True)) | {
-    digit: digit for digit in "0123456789"
-}
+_DIGITS = SPOKEN_DIGITS | {digit: digit for digit in "0123456789"}
 _DIGIT_RUN = re.compile(rf"[{''.join(_DIGITS)}](?:[\s，、。,-]?[{''.join(_DIGITS)}])*")
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")
 _NUMBER = re.compile(r"\+?[0-9]{3,20}")

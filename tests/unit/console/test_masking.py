@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.masking import HIDDEN, mask_numbers, mask_phone, mask_words
+from asr.text import SPOKEN_DIGITS
+from console.masking import HIDDEN, digits_in, mask_numbers, mask_phone, mask_words
 
 DIGITS = "0123456789零一二三四五六七八九幺"
 
@@ -48,6 +49,12 @@ def test_a_number_spoken_in_many_words_is_hidden_across_them() -> None:
     assert mask_words(["我", "电话", "幺", "三", "八", "零零", "幺", "三", "八", "零", "零", "零", "对"]) == [
         "我", "电话", "幺", "三", "八", "**", "*", "*", "八", "零", "零", "零", "对",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("digit", sorted(SPOKEN_DIGITS))
+def test_every_spoken_digit_is_hidden_and_counted(digit: str) -> None:
+    assert mask_numbers("电话" + 11 * digit) == "电话" + 3 * digit + 4 * HIDDEN + 4 * digit
+    assert digits_in(f"电话{digit}") == 1
 
 
 @given(st.lists(st.text(max_size=12), max_size=12))
