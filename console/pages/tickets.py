@@ -23,6 +23,7 @@ PAGE_SIZE = 50
 MIN_DIGITS = (
     3  # a search with so many is for a number: looking for it in the texts would guess masked phones bit by bit
 )
+MAX_ID = 2**63 - 1  # no database takes a larger one, not even to compare
 MIN_REASON, MAX_REASON = 2, 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -37,11 +38,15 @@ def parse_cursor(text: str) -> Cursor | None:
     """The inverse of `format_cursor`; empty is the beginning. Raises `InvalidInputError`."""
     if not text:
         return None
+    wrong = InvalidInputError("翻页位置无效", hint="请从第一页重新浏览")
     try:
-        microseconds, _, ticket_id = text.partition("-")
-        return Cursor(_EPOCH + int(microseconds) * _MICROSECOND, int(ticket_id))
+        microseconds, ticket_id = map(int, text.split("-"))
+        cursor = Cursor(_EPOCH + microseconds * _MICROSECOND, ticket_id)
     except (ValueError, OverflowError) as error:
-        raise InvalidInputError("翻页位置无效", hint="请从第一页重新浏览") from error
+        raise wrong from error
+    if ticket_id > MAX_ID:
+        raise wrong
+    return cursor
 
 
 @router.get("/")
