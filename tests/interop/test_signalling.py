@@ -55,6 +55,16 @@ def test_a_session_named_in_chinese_is_answered(media: MediaProcess, line: Any, 
     assert line.final("BYE").status == 200
 
 
+def test_a_caller_cannot_blot_out_the_journal_with_line_separators(media: MediaProcess, line: Any) -> None:
+    line.send(line.request("INVITE").serialize().replace(b"INVITE sip:12345@", b"INVITE sip:1%E2%80%A8x%C2%85y@"))
+    answer = line.final()
+    line.send(line.request("ACK", to=answer.header("to")))
+    line.send(line.request("BYE", cseq=2, to=answer.header("to")))
+    assert line.final("BYE").status == 200
+    (call,) = calls_of(media, line.caller)
+    assert call.first("opened")["called"] == "1xy"
+
+
 def test_an_answer_is_repeated_until_it_is_acknowledged(media: MediaProcess, line: Any) -> None:
     line.send(line.request("INVITE"))
     first, second, third = line.final(), line.final(), line.final()
@@ -106,8 +116,12 @@ def test_a_lost_acknowledgement_does_not_hinder_the_end(media: MediaProcess, lin
     assert calls_of(media, line.caller)[0].first("ended")["reason"] == "caller_hangup"
 
 
-def test_a_caller_without_sound_is_hung_up(media: MediaProcess, line: Any) -> None:
-    line.send(line.request("INVITE"))
+@pytest.mark.parametrize("transport", ["", ";transport=udp", ";transport=UDP", ";transport=tcp"])
+def test_a_caller_without_sound_is_hung_up(media: MediaProcess, line: Any, transport: str) -> None:
+    invite = line.request("INVITE").serialize()
+    contact = f"Contact: <sip:{line.caller}@{HOST}:{line.port}".encode()
+    assert contact in invite
+    line.send(invite.replace(contact, contact + transport.encode()))
     to = line.final().header("to")
     line.send(line.request("ACK", to=to))
     bye = line.receive(timeout_s=8)
