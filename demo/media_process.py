@@ -135,6 +135,10 @@ class MediaProcess:
             except (OSError, ProtocolError):
                 return False
 
+    def recordings(self) -> list[Path]:
+        """All recordings of the spool folder, whether a journal belongs to them or not."""
+        return sorted(self._directory.glob("spool/*/*.wav"))
+
     def calls(self) -> list[RecordedCall]:
         """All calls of the spool folder, oldest first."""
         paths = sorted(self._directory.glob("spool/*/*.jsonl"), key=lambda path: path.stat().st_mtime_ns)

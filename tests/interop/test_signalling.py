@@ -55,6 +55,15 @@ def test_a_session_named_in_chinese_is_answered(media: MediaProcess, line: Any, 
     assert line.final("BYE").status == 200
 
 
+def test_a_refused_call_leaves_nothing_in_the_spool(media: MediaProcess, line: Any) -> None:
+    body = describe(HOST, line.port, Law.PCMA).replace(f"c=IN IP4 {HOST}".encode(), b"c=IN IP6 ::1")
+    assert b"IP6" in body
+    line.send(line.request("INVITE", body=body))
+    assert line.final().status == 488
+    media.wait_for_calls(len(media.calls()))
+    assert len(media.recordings()) == len(media.calls())
+
+
 def test_a_caller_cannot_blot_out_the_journal_with_line_separators(media: MediaProcess, line: Any) -> None:
     line.send(line.request("INVITE").serialize().replace(b"INVITE sip:12345@", b"INVITE sip:1%E2%80%A8x%C2%85y@"))
     answer = line.final()
