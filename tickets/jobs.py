@@ -98,7 +98,8 @@ class TicketJobs:
         now = self._clock.now().timestamp()
         for path in sorted(self._settings.spool_dir.glob(f"*/*{JOURNAL_SUFFIX}")):
             with suppress(FileNotFoundError):  # a worker took it meanwhile
-                if now - path.stat().st_mtime >= self._settings.tickets.sweep_after_s and Journal.read(path).closed:
+                waits = 0 <= now - path.stat().st_mtime < self._settings.tickets.sweep_after_s
+                if not waits and Journal.read(path).closed:
                     self._jobs.enqueue("ingest_call", journal_path=f"{path.parent.name}/{path.name}")
                     os.utime(path, (now, now))
 
@@ -125,7 +126,7 @@ class TicketJobs:
             )
         except UnavailableError:
             waited = (self._clock.now() - call.ended_at).total_seconds()
-            if waited < self._settings.tickets.transcript_patience_s:
+            if 0 <= waited < self._settings.tickets.transcript_patience_s:  # less: the clock was set back
                 raise
             log.warning("call %s: no recognizer for %.0f s, going on without a transcript", call.id, waited)
             return False
@@ -135,7 +136,7 @@ class TicketJobs:
         return True
 
     def _ticket(self, journal: Journal, call: Call) -> Ticket | None:
-        """The call's ticket, made or completed where that is due; None for a call without a word of the caller."""
+        """The call's ticket, made or completed where that is due; None for a call without a demand or a word of the caller."""
         now = self._clock.now()
         with self._database.transaction() as session:
             transcript = latest_transcript(session, call.id)
@@ -165,8 +166,9 @@ class TicketJobs:
 
 
 def _caller_spoke(journal: Journal, transcript: Transcript | None) -> bool:
-    """By the transcript; without one, by what was noticed during the call."""
+    """A recorded demand says so whatever was understood of it; else the transcript; without one, the captions."""
+    if journal.first("demand") is not None:
+        return True
     if transcript is not None:
         return bool(spoken_by_caller(transcript).text)
-    captions = any(entry.data.get("speaker") == CALLER for entry in journal.all("segment"))
-    return captions or journal.first("demand") is not None
+    return any(entry.data.get("speaker") == CALLER for entry in journal.all("segment"))

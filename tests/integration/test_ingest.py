@@ -201,6 +201,15 @@ def test_told_number_is_kept_also_when_no_word_was_understood(site: Site) -> Non
     assert ticket.category == ""
 
 
+def test_recorded_demand_becomes_a_ticket_also_when_no_word_was_understood(site: Site) -> None:
+    leave_call(site, said=())
+    site.ingest()
+    ticket = site.ticket()
+    assert ticket is not None
+    assert (ticket.title, ticket.phone) == ("来电录音待听取", "13910001234")
+    assert site.count(Transcript) == 1
+
+
 def test_call_cut_short_by_a_crash_gets_its_ticket(site: Site) -> None:
     leave_call(site, reason="media_crashed")
     site.ingest()
@@ -263,6 +272,13 @@ def test_sweep_hands_in_what_lies_in_the_spool_too_long(site: Site) -> None:
     site.clock.advance(site.settings.tickets.sweep_after_s + 1)
     worker.sweep_spool()
     assert site.queue.waiting == []
+
+
+def test_sweep_hands_in_a_call_that_the_clock_says_is_yet_to_come(site: Site) -> None:
+    leave_call(site)
+    site.clock.advance(-3 * 3600)
+    site.worker().sweep_spool()
+    assert site.queue.waiting == [("ingest_call", {"journal_path": JOURNAL})]
 
 
 def test_sweep_of_a_missing_spool_does_nothing(site: Site) -> None:

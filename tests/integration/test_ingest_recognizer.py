@@ -39,6 +39,15 @@ def test_absent_recognizer_makes_the_job_try_again_and_after_a_while_the_ticket_
     assert len(site.spooled()) == 2  # the audio waits for the recognizer
 
 
+def test_clock_set_back_does_not_hold_the_ticket_up(site: Site) -> None:
+    leave_call(site, said=(), complete=False)
+    site.clock.advance(-3 * 3600)
+    site.ingest()
+    ticket = site.ticket()
+    assert ticket is not None
+    assert ticket.flags == ["untranscribed"]
+
+
 def scripted(text: str) -> ScriptedRecognizer:
     final = Final(tuple(Word(*word) for word in words(text, start_ms=100)))
     return ScriptedRecognizer([ScriptedEvent(300, final)])
