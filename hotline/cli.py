@@ -1,6 +1,7 @@
 """The command line: `hotline COMMAND`. Commands import what they need, so a media process does not load the console."""
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -210,6 +211,7 @@ def _password(path: Path | None) -> str:
 
 def main() -> None:
     """Entry point: an expected error is one clear line, never a traceback."""
+    os.umask(0o027)  # calls are personal data: what any command or process of ours makes is not for other accounts
     try:
         app()
     except HotlineError as error:

@@ -84,6 +84,7 @@ class Product:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                umask=0o022,
             )
         wait_for(self._ready, seconds=START_TIMEOUT_S, what=f"the product (log: {self.log_path})")
 

@@ -66,6 +66,14 @@ def test_a_call_cut_short_by_the_death_of_media_is_kept(product: Product) -> Non
         assert abs(wav.getnframes() / 8 - row.duration_ms) < 50
 
 
+def test_other_accounts_cannot_read_what_is_kept_of_a_call(product: Product) -> None:
+    product.dial("gas_smell", "--hang-up-after", "1").end()
+    product.await_tickets(1)
+    kept = set(product.folder.rglob("*")) - {product.log_path, *product.folder.glob("certificates/*")}
+    assert {".wav", ".db", ".sock"} <= {path.suffix for path in kept}
+    assert [path for path in kept if path.stat().st_mode & 0o007] == []
+
+
 def test_stopping_takes_less_than_five_seconds_and_leaves_no_process(product: Product) -> None:
     call = product.dial("street_light")
     call.until("speaking")

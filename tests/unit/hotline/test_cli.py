@@ -32,6 +32,7 @@ class Command:
             text=True,
             stdin=subprocess.DEVNULL,
             timeout=60,
+            umask=0o022,
         )
 
 
@@ -94,6 +95,13 @@ def test_accounts_need_a_migrated_database(hotline: Command) -> None:
     done = hotline("user", "list")
     assert done.returncode == 1
     assert "hotline migrate" in done.stderr
+
+
+def test_other_accounts_cannot_read_what_a_command_makes(hotline: Command) -> None:
+    assert hotline("migrate").returncode == 0
+    made = [hotline.folder / "var", *(hotline.folder / "var").rglob("*")]
+    assert hotline.folder / "var" / "hotline.db" in made
+    assert [path for path in made if path.stat().st_mode & 0o007] == []
 
 
 def test_a_database_that_is_away_is_one_line(hotline: Command) -> None:
