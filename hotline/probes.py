@@ -7,9 +7,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
 from hotline.bus import Bus
 from hotline.errors import UnavailableError
-from hotline.settings import Settings
+from hotline.settings import Settings, mask_url
 
 PROCESSES = ("recognizer", "worker", "media", "console")
 HEARTBEAT_S = 5
@@ -49,8 +52,12 @@ def _media(settings: Settings, _bus: Bus) -> None:
 
 
 def _recognizer(settings: Settings, _bus: Bus) -> None:
-    url = settings.effective_asr_url().replace("ws://", "http://").replace("wss://", "https://")
-    _get(f"{url}/health", None)
+    """A WebSocket handshake: whatever speaks vosk-server's protocol answers that."""
+    url = settings.effective_asr_url()
+    try:
+        connect(url, open_timeout=TIMEOUT_S, close_timeout=TIMEOUT_S, proxy=None).close()
+    except (OSError, ValueError, WebSocketException) as error:
+        raise UnavailableError(f"no recognizer at {mask_url(url)}: {error}") from error
 
 
 def _console(settings: Settings, _bus: Bus) -> None:

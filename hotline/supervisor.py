@@ -60,7 +60,8 @@ class Supervisor:
         self._lock: IO[str] | None = None
         self._stopping = threading.Event()
         run = [sys.executable, "-m", "hotline.cli", "run"]
-        self.children = [Child(name, [*run, name]) for name in PROCESSES]
+        elsewhere = {"recognizer"} if settings.asr.url else set()
+        self.children = [Child(name, [*run, name]) for name in PROCESSES if name not in elsewhere]
         if not settings.valkey_url.get_secret_value():
             self.children.insert(0, Child("valkey", valkey_command(settings)))
 

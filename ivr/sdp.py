@@ -56,8 +56,11 @@ class Offer:
     telephone_event: int | None
 
 
-def parse_offer(text: str) -> Offer:
-    """Reads and polices an offer; raises `InvalidInputError` saying what is wrong with it."""
+def parse_offer(text: str, *, keep: Codec | None = None) -> Offer:
+    """Reads and polices an offer; raises `InvalidInputError` saying what is wrong with it.
+
+    The offerer's first codec is taken, or in a re-INVITE the call's present one, `keep`, wherever it is listed.
+    """
     if len(text) > MAX_SDP_BYTES:
         raise InvalidInputError(f"SDP of {len(text)} bytes")
     session, sections = _split(text)
@@ -66,7 +69,7 @@ def parse_offer(text: str) -> Offer:
     lines = tuple(_media_line(section[0]) for section in sections)
     for index, (line, section) in enumerate(zip(lines, sections, strict=True)):
         if line.kind == "audio" and line.protocol == "RTP/AVP" and line.port != 0:
-            return _audio_offer(session, section, lines, index)
+            return _audio_offer(session, section, lines, index, keep)
     raise InvalidInputError("no RTP/AVP audio offered")
 
 
@@ -129,7 +132,9 @@ def _media_line(line: str) -> MediaLine:
     return MediaLine(kind=kind, port=port, protocol=protocol, formats=tuple(formats))
 
 
-def _audio_offer(session: list[str], section: list[str], lines: tuple[MediaLine, ...], index: int) -> Offer:
+def _audio_offer(
+    session: list[str], section: list[str], lines: tuple[MediaLine, ...], index: int, keep: Codec | None
+) -> Offer:
     line = lines[index]
     names = dict(STATIC_NAMES)
     direction = Direction.SENDRECV
@@ -140,7 +145,8 @@ def _audio_offer(session: list[str], section: list[str], lines: tuple[MediaLine,
         elif attribute.removeprefix("a=") in DIRECTIONS:
             direction = DIRECTIONS[attribute.removeprefix("a=")]
     offered = [_number(item, 127, "payload type") for item in line.formats]
-    codec = next((Codec(item) for item in offered if item in STATIC_NAMES), None)
+    codecs = [Codec(item) for item in offered if item in STATIC_NAMES]
+    codec = keep if keep in codecs else next(iter(codecs), None)
     if codec is None:
         raise InvalidInputError("neither PCMA nor PCMU offered")
     events = next((item for item in offered if names.get(item, "").startswith("TELEPHONE-EVENT/8000")), None)

@@ -33,6 +33,7 @@ from sippy.SipTransactionManager import SipTransactionManager
 from sippy.SipURL import SipURL
 from sippy.Time.Timeout import Timeout
 from sippy.UA import UA
+from sippy.Udp_server import Udp_server_opts
 
 from hotline.errors import ConfigurationError, InvalidInputError, UnavailableError
 from ivr.sdp import Offer, parse_offer
@@ -127,6 +128,7 @@ class SipServer:
             "_sip_logger": _SilentLogger(),
             "nh_addr": (own, port),
         }
+        Udp_server_opts.flags = 0  # SO_REUSEPORT would let a second hotline take this one's calls
         try:
             self._global["_sip_tm"] = _TransactionManager(self._global, self._request, self)
         except OSError as error:
@@ -302,7 +304,7 @@ class SipDialog:
         try:
             if self._handler is None:
                 raise InvalidInputError("the call is over")
-            answer = self._handler.on_update(parse_offer(str(body)))
+            answer = self._handler.on_update(parse_offer(str(body), keep=self._offer.remote.codec))
         except InvalidInputError as error:
             log.info("re-INVITE refused: %s", error)
             self._ua.recvEvent(CCEventFail((488, "Not Acceptable Here")))

@@ -1,7 +1,11 @@
 """What a trunk does on bad days: lost, doubled and crossing messages, hold, silence."""
 
 import asyncio
+import os
 import secrets
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +57,21 @@ def test_a_session_named_in_chinese_is_answered(media: MediaProcess, line: Any, 
     line.send(line.request("ACK", to=answer.header("to")))
     line.send(line.request("BYE", cseq=2, to=answer.header("to")))
     assert line.final("BYE").status == 200
+
+
+def test_a_second_hotline_cannot_take_the_port(media: MediaProcess, tmp_path: Path) -> None:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("HOTLINE_")}
+    own = {"DATA_DIR": str(tmp_path), "NODE": "other", "SIP__ADDRESS": HOST, "SIP__PORT": str(media.sip_port)}
+    second = subprocess.run(
+        [sys.executable, "-m", "hotline.cli", "run", "media"],
+        env=clean | {f"HOTLINE_{key}": value for key, value in own.items()},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert second.returncode == 1
+    assert f"{media.sip_port} cannot be opened" in second.stderr
+    assert media.answers()
 
 
 def test_a_refused_call_leaves_nothing_in_the_spool(media: MediaProcess, line: Any) -> None:

@@ -104,3 +104,9 @@ def test_a_data_folder_too_deep_for_a_unix_socket_is_refused(settings: Settings)
     deep = settings.model_copy(update={"data_dir": Path("/tmp") / ("x" * 120)})
     with pytest.raises(ConfigurationError, match="data_dir"):
         valkey_command(deep)
+
+
+def test_a_recognizer_elsewhere_is_not_started_here(settings: Settings) -> None:
+    elsewhere = settings.model_copy(update={"asr": settings.asr.model_copy(update={"url": "ws://10.0.0.9:2700"})})
+    assert "recognizer" in [child.name for child in Supervisor(settings).children]
+    assert "recognizer" not in [child.name for child in Supervisor(elsewhere).children]

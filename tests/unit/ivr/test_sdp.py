@@ -34,6 +34,12 @@ def test_the_offerer_s_first_codec_wins() -> None:
     assert parse_offer(OFFER.replace("8 0 101", "9 18 0 101")).remote.codec is Codec.PCMU
 
 
+def test_a_call_in_progress_keeps_its_codec_wherever_it_is_listed() -> None:
+    reordered = OFFER.replace("8 0 101", "0 8 101")
+    assert parse_offer(reordered, keep=Codec.PCMA).remote.codec is Codec.PCMA
+    assert parse_offer(OFFER.replace("8 0 101", "0 101"), keep=Codec.PCMA).remote.codec is Codec.PCMU
+
+
 def test_the_media_section_s_address_wins() -> None:
     offer = parse_offer(OFFER + "c=IN IP4 127.0.0.9\r\n")
     assert offer.remote.address.host == "127.0.0.9"
