@@ -55,7 +55,8 @@ def _recognizer(settings: Settings, _bus: Bus) -> None:
     """A WebSocket handshake: whatever speaks vosk-server's protocol answers that."""
     url = settings.effective_asr_url()
     try:
-        connect(url, open_timeout=TIMEOUT_S, close_timeout=TIMEOUT_S, proxy=None).close()
+        with connect(url, open_timeout=TIMEOUT_S, close_timeout=TIMEOUT_S, proxy=None):
+            pass
     except (OSError, ValueError, WebSocketException) as error:
         raise UnavailableError(f"no recognizer at {mask_url(url)}: {error}") from error
 
