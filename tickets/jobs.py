@@ -25,6 +25,7 @@ from hotline.jobs import Jobs
 from hotline.settings import Settings
 from ivr.journal import JOURNAL_SUFFIX, Journal
 from recordings.models import Call
+from recordings.repository import find_recording
 from recordings.service import archive, ingest_recording, store_audio
 from recordings.store import RecordingStore
 from tickets import repository
@@ -74,12 +75,24 @@ class TicketJobs:
     def ingest_call(self, journal_path: str) -> None:
         """Turns the finished call whose journal lies at `<node>/<call id>.jsonl` in the spool into rows and a ticket.
 
-        Raises `UnavailableError`, to be tried again, while store, database or (for a while) recognizer are away.
+        Raises `UnavailableError`, to be tried again, while store, database or (for a while) recognizer are away, or
+        another run works on the call.
         """
-        journal = self._journal(journal_path)
+        path = self._journal_path(journal_path)
+        with self._jobs.lease(path.stem):
+            try:
+                self._ingest(path)
+            finally:
+                with suppress(FileNotFoundError):  # archived
+                    self._mark(path)
+
+    def _ingest(self, path: Path) -> None:
+        journal = self._journal(path)
         if journal is None or not journal.closed:
             return
-        audio = store_audio(journal, store=self._store)
+        with self._database.reading() as session:
+            stored = find_recording(session, journal.call_id) is not None
+        audio = None if stored else store_audio(journal, store=self._store)
         with self._database.transaction() as session:
             call = ingest_recording(session, journal=journal, audio=audio, now=self._clock.now())
         transcribed = self._transcribe(journal, call)
@@ -92,23 +105,31 @@ class TicketJobs:
     def sweep_spool(self) -> None:
         """Hands in the finished calls that still lie in the spool: their job was lost, or waits for a recognizer.
 
-        A journal's time of modification says when it was last written or handed in.
+        A journal's time of modification says when it was last written, handed in or tried. What a job works on is left
+        alone: the queue must not fill with copies of one job.
         """
         self._database.ping()  # while it is away more jobs would only pile up
         now = self._clock.now().timestamp()
         for path in sorted(self._settings.spool_dir.glob(f"*/*{JOURNAL_SUFFIX}")):
             with suppress(FileNotFoundError):  # a worker took it meanwhile
                 waits = 0 <= now - path.stat().st_mtime < self._settings.tickets.sweep_after_s
-                if not waits and Journal.read(path).closed:
+                if not waits and not self._jobs.leased(path.stem) and Journal.read(path).closed:
                     self._jobs.enqueue("ingest_call", journal_path=f"{path.parent.name}/{path.name}")
-                    os.utime(path, (now, now))
+                    self._mark(path)
 
-    def _journal(self, journal_path: str) -> Journal | None:
-        """The journal, or None where another run has archived it."""
+    def _mark(self, path: Path) -> None:
+        now = self._clock.now().timestamp()
+        os.utime(path, (now, now))
+
+    def _journal_path(self, journal_path: str) -> Path:
         path = self._settings.spool_dir / journal_path
         parts = Path(journal_path).parts
         if len(parts) != 2 or ".." in parts or path.suffix != JOURNAL_SUFFIX or not _CALL_ID.fullmatch(path.stem):
             raise InvalidInputError(f"not a journal in the spool: {journal_path!r}")
+        return path
+
+    def _journal(self, path: Path) -> Journal | None:
+        """The journal, or None where another run has archived it."""
         try:
             return Journal.read(path)
         except FileNotFoundError:
@@ -136,7 +157,7 @@ class TicketJobs:
         return True
 
     def _ticket(self, journal: Journal, call: Call) -> Ticket | None:
-        """The call's ticket, made or completed where that is due; None for a call without a demand or a word of the caller."""
+        """The call's ticket, made or completed where that is due; None for a call without demand or words."""
         now = self._clock.now()
         with self._database.transaction() as session:
             transcript = latest_transcript(session, call.id)

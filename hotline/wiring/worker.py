@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 SHUTDOWN_MS = 3000
 SWEEP_S = 10.0
 WORKER_THREADS = 4
+URGENT_THREADS = 2
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -35,7 +36,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         clock=clock,
     )
     functions: dict[str, JobFunction] = ticket_jobs.functions()
-    worker = jobs.run(functions, threads=WORKER_THREADS)
+    worker = jobs.run(functions, threads=WORKER_THREADS, urgent_threads=URGENT_THREADS)
     log.info("working on %s", ", ".join(sorted(functions)))
     next_sweep = 0.0
     while not stop.is_set():
@@ -50,5 +51,5 @@ def run(settings: Settings, stop: threading.Event) -> None:
             log.exception("sweeping the spool failed; it is tried again")
             next_sweep = clock.monotonic() + SWEEP_S
         stop.wait(HEARTBEAT_S)
-    worker.stop(timeout=SHUTDOWN_MS)
+    worker.stop(timeout_ms=SHUTDOWN_MS)
     database.close()

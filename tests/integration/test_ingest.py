@@ -16,7 +16,7 @@ import tickets.jobs
 from asr.models import Segment, Transcript
 from hotline.bus import MemoryBus
 from hotline.db import Database
-from hotline.errors import ConflictError, InvalidInputError
+from hotline.errors import ConflictError, InvalidInputError, UnavailableError
 from hotline.settings import Settings
 from recordings.models import Call, Recording
 from tickets.models import Ticket, TicketNumber
@@ -136,7 +136,7 @@ def test_two_workers_at_once_end_with_one_ticket(site: Site) -> None:
     def work() -> None:
         worker = site.worker()
         start.wait()
-        with suppress(ConflictError, FileNotFoundError):  # the slower one; its job would be tried again
+        with suppress(ConflictError, UnavailableError):  # the slower one; its job would be tried again
             worker.ingest_call(JOURNAL)
 
     threads = [threading.Thread(target=work) for _ in range(2)]
@@ -279,6 +279,24 @@ def test_sweep_hands_in_a_call_that_the_clock_says_is_yet_to_come(site: Site) ->
     site.clock.advance(-3 * 3600)
     site.worker().sweep_spool()
     assert site.queue.waiting == [("ingest_call", {"journal_path": JOURNAL})]
+
+
+def test_sweep_and_other_runs_leave_a_call_alone_that_is_worked_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_call(site)
+    worker = site.worker()
+    original = tickets.jobs.transcribe_call
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        site.clock.advance(10 * site.settings.tickets.sweep_after_s)
+        worker.sweep_spool()
+        with pytest.raises(UnavailableError, match="another job"):
+            worker.ingest_call(JOURNAL)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(tickets.jobs, "transcribe_call", slow)
+    worker.ingest_call(JOURNAL)
+    assert site.ticket() is not None
+    assert site.queue.waiting == []
 
 
 def test_sweep_of_a_missing_spool_does_nothing(site: Site) -> None:

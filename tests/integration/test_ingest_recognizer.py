@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ingest_rig import LIGHT, Site, leave_call, make_site, words
+from ingest_rig import CALL_ID, LIGHT, Site, leave_call, make_site, words
 from recognizer_rig import MODEL, RunningServer, running_server, speech
 from sqlalchemy import select
 
@@ -17,6 +17,8 @@ from hotline.errors import UnavailableError
 from hotline.settings import AsrSettings, Settings
 from recordings.models import Recording
 from tickets.models import Ticket
+
+AUDIO = f"2026/01/05/{CALL_ID}.wav"
 
 
 @pytest.fixture
@@ -37,6 +39,25 @@ def test_absent_recognizer_makes_the_job_try_again_and_after_a_while_the_ticket_
     assert (ticket.state, ticket.title, ticket.phone) == ("to_dispatch", "来电录音待听取", "13910001234")
     assert site.count(Recording) == 1
     assert len(site.spooled()) == 2  # the audio waits for the recognizer
+
+
+def test_trying_again_for_the_recognizer_copies_no_audio_again(site: Site) -> None:
+    leave_call(site, said=(), complete=False)
+    with pytest.raises(UnavailableError):
+        site.ingest()
+    site.store.delete(AUDIO)
+    with pytest.raises(UnavailableError):
+        site.ingest()
+    assert not site.store.exists(AUDIO)
+
+
+def test_sweep_hands_in_no_call_whose_job_tried_a_moment_ago(site: Site) -> None:
+    leave_call(site, said=(), complete=False)
+    site.clock.advance(site.settings.tickets.sweep_after_s + 1)
+    with pytest.raises(UnavailableError):
+        site.ingest()
+    site.worker().sweep_spool()
+    assert site.queue.waiting == []
 
 
 def test_clock_set_back_does_not_hold_the_ticket_up(site: Site) -> None:
