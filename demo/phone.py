@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.call import CallPlan, Phone
-from demo.g711 import SAMPLE_RATE, Law, encode
+from demo.g711 import FRAME_SAMPLES, SAMPLE_RATE, Law, encode
+from demo.listening import LOUD_DBFS, level_dbfs
 from demo.rtp import DIGITS
 from demo.sip import SipUri
 from hotline.errors import HotlineError, InvalidInputError
@@ -47,17 +48,26 @@ def caller_names() -> tuple[str, ...]:
 
 
 def load_audio(caller: str) -> NDArray[np.int16]:
-    """A caller by name, or a WAV file by path: mono, 8 kHz, 16 bit. Raises `InvalidInputError`."""
-    path = Path(caller) if caller.endswith(".wav") else CALLERS / f"{caller}.wav"
-    if not path.is_file():
-        raise InvalidInputError(f"no caller {caller!r}", hint=f"one of {', '.join(caller_names())}, or a WAV file")
+    """A caller by name, or a WAV file by path: mono, 8 kHz, 16 bit. Raises `InvalidInputError`, also for silence."""
+    path = CALLERS / f"{caller}.wav" if caller in caller_names() else Path(caller)
     try:
         with wave.open(str(path), "rb") as wav:
             if (wav.getnchannels(), wav.getsampwidth(), wav.getframerate()) != (1, 2, SAMPLE_RATE):
-                raise InvalidInputError(f"{path}: mono, 16 bit, 8000 Hz needed")
-            return np.frombuffer(wav.readframes(wav.getnframes()), "<i2").astype(np.int16)
-    except (wave.Error, EOFError) as error:
-        raise InvalidInputError(f"{path}: not a readable WAV file: {error}") from error
+                raise InvalidInputError(
+                    f"{path}: mono, 16 bit, {SAMPLE_RATE} Hz needed",
+                    hint=f"sox {path} -c 1 -b 16 -r {SAMPLE_RATE} x.wav",
+                )
+            samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").astype(np.int16)
+    except OSError as error:
+        raise InvalidInputError(
+            f"no caller {caller!r}: {error.strerror}", hint=f"one of {', '.join(caller_names())}, or a WAV file"
+        ) from error
+    except (wave.Error, EOFError, ValueError) as error:
+        raise InvalidInputError(f"{path}: not a readable WAV file") from error
+    frames = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    if not any(level_dbfs(frame) > LOUD_DBFS for frame in frames):
+        raise InvalidInputError(f"{path}: nothing is heard in it")
+    return samples
 
 
 def write_audio(path: Path, samples: NDArray[np.int16]) -> None:
