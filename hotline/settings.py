@@ -5,19 +5,31 @@ Precedence, highest first: environment (`HOTLINE_SIP__PORT=5070`), secret files 
 An unknown key or a bad value is a `ConfigurationError` that names it.
 """
 
+import json
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
@@ -30,9 +42,22 @@ PREFIX = "HOTLINE_"
 CONFIG_VARIABLE = "HOTLINE_CONFIG"
 SECRETS_VARIABLE = "HOTLINE_SECRETS_DIR"
 SECRETS = ("database_url", "valkey_url", "recordings_url")
+ADDRESSES = (*SECRETS, "asr.url")  # may hold a password, so an error does not repeat them
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
+
+def _from_json(value: object) -> object:
+    """The list that an environment variable holds as JSON; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        raise ValueError('a list is written as JSON: ["one", "two"]') from None
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_from_json)]
 
 
 class Section(BaseModel):
@@ -49,7 +74,7 @@ class SipSettings(Section):
     advertised_address: str = Field(
         "", description="IP address written into Contact and SDP; empty: the local address facing the peer"
     )
-    allowed_peers: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    allowed_peers: Names = Field(("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"), min_length=1)
     max_calls: int = Field(200, ge=1, description="calls at once; one more gets 503 with Retry-After")
 
     @field_validator("address", "advertised_address")
@@ -80,6 +105,10 @@ class MediaSettings(Section):
     rtp_timeout_s: float = Field(30.0, gt=0, description="no packet for so long: BYE")
     max_call_s: float = Field(1800.0, gt=0, description="a call is ended after so long")
 
+    def rtp_ports(self) -> range:
+        """The even ports of the range, one a call (RFC 3550 section 11)."""
+        return range(self.rtp_port_min + self.rtp_port_min % 2, self.rtp_port_max + 1, 2)
+
 
 class FlowSettings(Section):
     """The menu a caller meets."""
@@ -101,6 +130,11 @@ class AsrSettings(Section):
     max_live_calls: int = Field(8, ge=0, description="calls captioned live; more are transcribed after hang-up")
     allow_demo_model: bool = Field(True, description="false in production: the bundled model refuses to load")
 
+    @field_validator("url")
+    @classmethod
+    def _web_socket(cls, value: str) -> str:
+        return _address(value, "ws://", "wss://")
+
 
 class TicketSettings(Section):
     """Numbering and the site's data files."""
@@ -120,7 +154,7 @@ class ConsoleSettings(Section):
 
     address: str = "127.0.0.1"
     port: Port = 8443
-    public_names: tuple[str, ...] = Field((), description="extra DNS names or IP addresses in the certificate")
+    public_names: Names = Field((), description="extra DNS names or IP addresses in the certificate")
     session_hours: float = Field(10.0, gt=0)
     max_failed_logins: int = Field(5, ge=1)
     lock_minutes: float = Field(15.0, gt=0)
@@ -163,6 +197,28 @@ class Settings(BaseSettings):
             raise ValueError(f"no time zone named {value!r}") from error
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: SecretStr) -> SecretStr:
+        if value and not value.get_secret_value().startswith(("sqlite://", "postgresql+psycopg://")):
+            raise ValueError("must start with sqlite:// or postgresql+psycopg://")
+        return value
+
+    @field_validator("valkey_url")
+    @classmethod
+    def _known_broker(cls, value: SecretStr) -> SecretStr:
+        _address(value.get_secret_value(), "redis://", "rediss://", "unix://")
+        return value
+
+    @model_validator(mode="after")
+    def _enough_rtp_ports(self) -> "Settings":
+        if len(self.media.rtp_ports()) < self.sip.max_calls:
+            raise ValueError(
+                f"media.rtp_port_min and media.rtp_port_max ({self.media.rtp_port_min}-{self.media.rtp_port_max}) "
+                f"leave too few ports for sip.max_calls ({self.sip.max_calls}): two a call"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -178,7 +234,12 @@ class Settings(BaseSettings):
             sources.append(SecretsSettingsSource(settings_cls, secrets_dir=secrets))
         config = config_file()
         if config is not None:
-            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=config))
+            try:
+                sources.append(TomlConfigSettingsSource(settings_cls, toml_file=config))
+            except tomllib.TOMLDecodeError as error:
+                raise ConfigurationError(f"{config}: not valid TOML: {error}") from error
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigurationError(f"{config}: cannot be read as UTF-8 text: {error}") from error
         return tuple(sources)
 
     @property
@@ -239,10 +300,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise ConfigurationError("; ".join(_explain(item) for item in error.errors())) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{config_file()}: not valid TOML: {error}") from error
     except ValueError as error:  # pydantic-settings: a variable that should hold JSON and does not
-        raise ConfigurationError(str(error), hint='a list is written as JSON: ["127.0.0.0/8"]') from error
+        raise ConfigurationError(str(error), hint="a table is written as JSON, or setting by setting") from error
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
@@ -268,11 +327,20 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 
 def mask_url(url: str) -> str:
     """`url` with its password replaced by ***."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    netloc = parts.netloc.replace(f":{parts.password}@", ":***@")
-    return urlunsplit(parts._replace(netloc=netloc))
+    return re.sub(r"://([^:/@]*):.*@", r"://\1:***@", url, flags=re.DOTALL)
+
+
+def _address(url: str, *schemes: str) -> str:
+    """`url` where it is empty or an address under one of `schemes`."""
+    problem = f"must be an address that starts with {' or '.join(schemes)}"
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.netloc or parts.path) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        raise ValueError(problem) from None  # its text may hold a part of the password
+    if url and not (url.startswith(schemes) and whole):
+        raise ValueError(problem)
+    return url
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
@@ -292,5 +360,9 @@ def _explain(item: Any) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"unknown setting {name}"
-    value = "***" if name in SECRETS else repr(item["input"])
-    return f"{name}: {item['msg']} (got {value})"
+    if not name:  # a rule between settings, whose message names them
+        return str(item["msg"])
+    variable = f"{PREFIX}{'__'.join(str(part) for part in item['loc'])}".upper()
+    source = f"{name} ({variable})" if variable in os.environ else name
+    value = "***" if name in ADDRESSES else repr(item["input"])
+    return f"{source}: {item['msg']} (got {value})"

@@ -45,7 +45,22 @@ def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("HOTLINE_SIP__PORT", "70000", "sip.port"),
         ("HOTLINE_SIP__PORT", "many", "sip.port"),
         ("HOTLINE_SIP__ALLOWED_PEERS", '["300.0.0.0/8"]', "sip.allowed_peers"),
-        ("HOTLINE_SIP__ALLOWED_PEERS", "127.0.0.1", "sip"),
+        ("HOTLINE_SIP__ALLOWED_PEERS", "127.0.0.1", "HOTLINE_SIP__ALLOWED_PEERS"),
+        ("HOTLINE_SIP__ALLOWED_PEERS", "[]", "sip.allowed_peers"),
+        ("HOTLINE_SIP", "bad", "sip"),
+        ("HOTLINE_CONSOLE__PUBLIC_NAMES", "hotline.example.cn", "HOTLINE_CONSOLE__PUBLIC_NAMES"),
+        ("HOTLINE_VALKEY_URL", "localhost:6379", "HOTLINE_VALKEY_URL"),
+        ("HOTLINE_VALKEY_URL", "http://localhost", "valkey_url"),
+        ("HOTLINE_VALKEY_URL", "redis://", "valkey_url"),
+        ("HOTLINE_VALKEY_URL", "redis://localhost:port", "valkey_url"),
+        ("HOTLINE_VALKEY_URL", "redis://[::1", "valkey_url"),
+        ("HOTLINE_DATABASE_URL", "hotline.db", "database_url"),
+        ("HOTLINE_DATABASE_URL", "mysql://localhost/hotline", "database_url"),
+        ("HOTLINE_ASR__URL", "http://asr:2700", "asr.url"),
+        ("HOTLINE_ASR__URL", "ws://", "asr.url"),
+        ("HOTLINE_MEDIA__RTP_PORT_MIN", "29999", "media.rtp_port_min and media.rtp_port_max"),
+        ("HOTLINE_MEDIA__RTP_PORT_MAX", "20396", "sip.max_calls"),
+        ("HOTLINE_SIP__MAX_CALLS", "5001", "media.rtp_port_min"),
         ("HOTLINE_SIP__ADVERTISED_ADDRESS", "trunk.example.com", "sip.advertised_address"),
         ("HOTLINE_SIP__ADDRESS", "localhost", "sip.address"),
         ("HOTLINE_TIMEZONE", "Asia/Yanqing", "timezone"),
@@ -68,10 +83,11 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, v
         ("[sip]\nprot = 5060", r"sip\.prot"),
         ("[sip]\nport = 0", r"sip\.port"),
         ("[sip", "TOML"),
+        ("site_name = '热线'", r"hotline\.toml.*UTF-8"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, text: str, words: str) -> None:
-    (tmp_path / "hotline.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "hotline.toml").write_text(text, encoding="gb18030")
     with pytest.raises(ConfigurationError, match=words):
         load_settings()
 
@@ -90,6 +106,34 @@ def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:
     assert "geheim" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOTLINE_DATABASE_URL", "mysql://hotline:geheim@db/hotline"),
+        ("HOTLINE_VALKEY_URL", "redis://:geheim/1@db/0"),
+        ("HOTLINE_ASR__URL", "http://asr:geheim@asr:2700"),
+        ("HOTLINE_SIP__MAX_CALLS", "9999"),
+    ],
+)
+def test_an_error_repeats_no_password(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv("HOTLINE_DATABASE_URL", "postgresql+psycopg://hotline:geheim@db/hotline")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert "geheim" not in caught.value.message + caught.value.hint
+
+
+def test_the_ports_that_all_calls_need_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTLINE_MEDIA__RTP_PORT_MAX", "20398")
+    assert len(load_settings().media.rtp_ports()) == 200
+
+
+@pytest.mark.parametrize("url", ["redis://:b@db:6379/0", "rediss://db", "unix:///run/valkey.sock"])
+def test_every_way_to_the_broker_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("HOTLINE_VALKEY_URL", url)
+    assert load_settings().effective_valkey_url() == url
+
+
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOTLINE_SIP__ALLOWED_PEERS", '["10.1.0.0/16", "127.0.0.1"]')
     monkeypatch.setenv("HOTLINE_VALKEY_URL", "redis://:geheim@localhost:6379/0")
@@ -104,4 +148,6 @@ def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch)
 def test_only_the_password_of_an_address_is_masked() -> None:
     assert mask_url("postgresql+psycopg://a:b@db:5432/x") == "postgresql+psycopg://a:***@db:5432/x"
     assert mask_url("redis://:b@db/0") == "redis://:***@db/0"
+    assert mask_url("postgresql+psycopg://a:b/c:d@e@db/x") == "postgresql+psycopg://a:***@db/x"
+    assert mask_url("ws://[::1]:2700") == "ws://[::1]:2700"
     assert mask_url("sqlite:///var/hotline.db") == "sqlite:///var/hotline.db"
