@@ -19,13 +19,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, DateTime, Engine, MetaData, create_engine, event, text
 from sqlalchemy.engine import Dialect, ExceptionContext, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.types import TypeDecorator
 
 from hotline.errors import ConfigurationError, ConflictError, UnavailableError
+from hotline.locks import make_folder
 from hotline.settings import mask_url
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -102,6 +103,12 @@ class Database:
             raise UnavailableError(f"database {mask_url(self.url)}: {error}") from error
         except (IntegrityError, StaleDataError) as error:
             raise ConflictError(f"the rows changed meanwhile: {error}") from error
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:  # of the wider class: a statement of ours is wrong
+                raise
+            raise UnavailableError(
+                f"database {mask_url(self.url)}: {error}", hint="the file is damaged or no database: restore a backup"
+            ) from error
 
     def ping(self) -> None:
         """Raises `UnavailableError` where the database does not answer."""
@@ -142,11 +149,13 @@ def alembic_config() -> Config:
 def _create_engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigurationError(f"database_url is no database address: {mask_url(url)}") from error
+    except (ArgumentError, ValueError):  # their text may hold a part of the password
+        raise ConfigurationError(
+            "database_url is no database address", hint="use sqlite:/// or postgresql+psycopg://"
+        ) from None
     if parsed.get_backend_name() == "sqlite":
         if parsed.database and parsed.database != ":memory:":
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(parsed.database).parent)
         engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

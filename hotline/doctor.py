@@ -55,6 +55,9 @@ def examine(settings: Settings) -> list[Finding]:
             findings.extend(check(settings))
         except HotlineError as error:
             findings.append(Finding("error", check.__name__.strip("_"), error.message, error.hint))
+        except OSError as error:
+            hint = "改正文件或目录的属主和权限，或换一个 data_dir"
+            findings.append(Finding("error", check.__name__.strip("_"), str(error), hint))
     return findings
 
 

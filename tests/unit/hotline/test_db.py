@@ -172,3 +172,11 @@ def test_sqlite_write_lock_is_given_up_with_an_error_not_a_hang(tmp_path: Path) 
 def test_unsupported_address_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError):
         Database(url)
+
+
+@pytest.mark.parametrize("url", ["geheim", "postgresql+psycopg://hotline:ge@heim:geheim/hotline"])
+def test_an_address_that_is_none_is_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="database_url") as caught:
+        Database(url)
+    assert "geheim" not in caught.value.message + caught.value.hint
+    assert caught.value.__suppress_context__

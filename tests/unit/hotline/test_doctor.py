@@ -78,6 +78,14 @@ def test_a_wrong_setting_is_one_clear_error(
     assert words in error.message
 
 
+def test_a_data_folder_that_cannot_be_is_named_and_the_rest_examined(quiet: Settings) -> None:
+    findings = examine(quiet.model_copy(update={"data_dir": Path("/proc/hotline")}))
+    (error,) = of(findings, "error")
+    assert "/proc/hotline" in error.message
+    assert "data_dir" in error.hint
+    assert "语音提示" in [finding.subject for finding in findings]
+
+
 def test_a_port_that_a_stranger_holds_is_named(quiet: Settings) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.1", quiet.sip.port))

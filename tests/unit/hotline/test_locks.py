@@ -38,3 +38,9 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
         holder.kill()
         holder.wait()
         lock_exclusively(path, purpose="after it").close()
+
+
+def test_a_folder_that_cannot_be_is_named_with_what_to_do() -> None:
+    with pytest.raises(ConfigurationError, match="/proc/hotline") as caught:
+        lock_exclusively(Path("/proc/hotline/.lock"), purpose="any")
+    assert "data_dir" in caught.value.hint
