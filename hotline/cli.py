@@ -215,7 +215,7 @@ def main() -> None:
     try:
         app()
     except HotlineError as error:
-        err.print(f"[red]错误[/] {type(error).__name__}: {escape(error.message)}", highlight=False, soft_wrap=True)
+        err.print(f"[red]错误[/]: {escape(error.message)}", highlight=False, soft_wrap=True)
         if error.hint:
             err.print(f"  → {escape(error.hint)}", highlight=False, soft_wrap=True)
         sys.exit(1)

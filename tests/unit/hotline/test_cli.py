@@ -56,6 +56,30 @@ def test_a_wrong_setting_is_one_line_that_names_it(hotline: Command, command: tu
     assert "Traceback" not in done.stderr
 
 
+def test_an_error_says_what_is_wrong_and_no_class(hotline: Command) -> None:
+    (line,) = hotline("config", HOTLINE_SIP__PROT="5060").stderr.splitlines()[:1]
+    assert line == "错误: unknown setting HOTLINE_SIP__PROT"
+
+
+@pytest.mark.parametrize("command", [("serve",), ("migrate",), ("run", "media"), ("user", "list")])
+def test_a_data_folder_that_cannot_be_is_one_line(hotline: Command, command: tuple[str, ...]) -> None:
+    done = hotline(*command, HOTLINE_DATA_DIR="/proc/hotline")
+    assert done.returncode == 1
+    assert "/proc/hotline" in done.stderr
+    assert "data_dir" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("user", "list"), ("doctor",)])
+def test_a_file_that_is_no_database_is_one_line(hotline: Command, command: tuple[str, ...]) -> None:
+    (hotline.folder / "var").mkdir()
+    (hotline.folder / "var/hotline.db").write_text("我不是数据库" * 1000, encoding="utf-8")
+    done = hotline(*command)
+    assert done.returncode == 1
+    assert "not a database" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_unknown_process_is_refused(hotline: Command) -> None:
     done = hotline("run", "kitchen")
     assert done.returncode == 2
