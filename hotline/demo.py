@@ -37,20 +37,25 @@ from console import service as accounts
 from console.labels import OVERLAYS, TIERS
 from console.masking import mask_phone
 from demo.compare import caller_channel_matches
-from demo.phone import CALLERS
+from demo.phone import CALLERS, load_audio
 from hotline.bus import Event, ValkeyBus
 from hotline.db import Database
-from hotline.errors import UnavailableError
+from hotline.errors import ConfigurationError, HotlineError, UnavailableError
+from hotline.locks import lock_exclusively
+from hotline.report import machine, target, versions
 from hotline.settings import PREFIX, Settings, load_settings
 from hotline.supervisor import Supervisor
-from recordings.repository import find_recording
+from ivr.journal import JOURNAL_SUFFIX
+from recordings.repository import find_call, find_recording
 from recordings.store import RecordingStore
 from tickets.repository import ticket_of_call
 
 CALLER_NUMBER = "13800138000"
 CALL_TIMEOUT_S = 420.0
 TICKET_TIMEOUT_S = 60.0
+TICKET_LIMIT_MS = 5000
 RTP_PORTS = 200
+LOG_LINES = 25
 
 
 @dataclass
@@ -66,69 +71,117 @@ class Demo:
 
 
 def run_demo(*, caller: str, keep: bool, as_json: bool) -> int:
-    """Runs the demo; returns the exit code: 0 only if the ticket stands and the recording is what was sent."""
+    """Runs the demo; returns the exit code: 0 only if the ticket stands and the recording is what was sent.
+
+    Raises `HotlineError` where it comes to no ticket; for a caller who cannot be used, before anything is started.
+    """
     screen = Console(stderr=as_json, highlight=False)
-    folder = Path(tempfile.mkdtemp(prefix="hotline-demo-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds through the clean-up below
     try:
-        settings = _demo_settings(folder)
-        supervisor = Supervisor(settings, log_file=folder / "hotline.log")
+        load_audio(caller)
+        folder = Path(tempfile.mkdtemp(prefix="hotline-demo-"))
         try:
-            return _run(settings, supervisor, screen, caller=caller, keep=keep, as_json=as_json)
-        except UnavailableError as error:
-            screen.print(f"[red]✗[/] {error.message}")
-            _show_log(folder / "hotline.log", screen)
-            return 1
+            return _run(folder, screen, caller=caller, keep=keep, as_json=as_json)
         finally:
-            supervisor.stop()
+            shutil.rmtree(folder, ignore_errors=True)
     except KeyboardInterrupt:
         screen.print("已停止")
         return 130
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    except HotlineError as error:
+        if as_json:
+            _print_json({"error": error.message})
+        raise
 
 
-def _run(settings: Settings, supervisor: Supervisor, screen: Console, *, caller: str, keep: bool, as_json: bool) -> int:
-    screen.print("[bold]启动[/] ", end="")
-    supervisor.start(lambda name: screen.print(f"[green]✓[/] {name}  ", end=""))
-    screen.print()
-    demo = Demo(settings, _add_account(settings))
-    sent = settings.data_dir / "sent.wav"
-    _call(demo, caller, sent, screen)
-    result, problems = _check(demo, caller, sent)
-    _show_card(result, demo, screen)
-    for problem in problems:
-        screen.print(f"[red]✗[/] {problem}")
-    if as_json:
-        print(json.dumps(result, ensure_ascii=False), flush=True)  # noqa: T201 - the command's output
-    if keep:
-        screen.print("一切继续运行，按 Ctrl-C 结束")
-        signal.signal(signal.SIGINT, lambda *_: supervisor.request_stop())
-        supervisor.watch()
-    return 1 if problems else 0
+def _run(folder: Path, screen: Console, *, caller: str, keep: bool, as_json: bool) -> int:
+    with contextlib.ExitStack() as stack:
+        with _ports_to_itself(screen):
+            settings = _demo_settings(folder)
+            log_file = folder / "hotline.log"
+            supervisor = Supervisor(settings, log_file=log_file)
+            stack.callback(supervisor.stop)
+            stack.enter_context(_log_on_failure(log_file, screen))
+            screen.print("[bold]启动[/] ", end="")
+            supervisor.start(lambda name: screen.print(f"[green]✓[/] {name}  ", end=""))
+            screen.print()
+        demo = Demo(settings, _add_account(settings))
+        sent = settings.data_dir / "sent.wav"
+        _call(demo, caller, sent, screen)
+        result, problems = _check(demo, caller, sent)
+        _show_card(result, demo, screen)
+        for problem in problems:
+            screen.print(f"[red]✗[/] {problem}")
+        if as_json:
+            _print_json(result | ({"error": "；".join(problems)} if problems else {}))
+        if keep:
+            screen.print("一切继续运行，按 Ctrl-C 结束")
+            signal.signal(signal.SIGINT, lambda *_: supervisor.request_stop())
+            supervisor.watch()
+        return 1 if problems else 0
+
+
+def _print_json(data: dict[str, Any]) -> None:
+    print(json.dumps(data, ensure_ascii=False), flush=True)  # noqa: T201 - the command's output
+
+
+@contextlib.contextmanager
+def _ports_to_itself(screen: Console) -> Iterator[None]:
+    """Lets one demo at a time choose its ports and take them; the next one waits."""
+    path = Path(tempfile.gettempdir()) / f"hotline-demo.{os.getuid()}.lock"
+    told = False
+    while True:
+        try:
+            lock = lock_exclusively(path, purpose="another demo is starting")
+            break
+        except ConfigurationError:
+            if not told:
+                screen.print("另一个演示正在启动，等它就绪 …")
+                told = True
+            time.sleep(0.2)
+    with lock:
+        yield
+
+
+@contextlib.contextmanager
+def _log_on_failure(log_file: Path, screen: Console) -> Iterator[None]:
+    try:
+        yield
+    except HotlineError:
+        screen.print()
+        if log_file.exists():
+            lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+            screen.print("\n".join(lines[-LOG_LINES:]), style="dim", markup=False, soft_wrap=True)
+        raise
 
 
 def _demo_settings(folder: Path) -> Settings:
-    """The site's settings on free ports and in a folder of its own, whatever else is set."""
+    """Settings of its own on free ports; of the site's only its name, its recognition model and its tickets' data."""
+    site = load_settings()
+    empty = folder / "hotline.toml"
+    empty.touch()
     rtp = _free_rtp_range()
     own = {
+        "CONFIG": str(empty),
+        "SECRETS_DIR": str(folder),
         "DATA_DIR": str(folder),
-        "DATABASE_URL": "",
-        "VALKEY_URL": "",
-        "RECORDINGS_URL": "",
+        "SITE_NAME": site.site_name,
+        "TIMEZONE": site.timezone,
         "NODE": "demo",
         "SIP__ADDRESS": "127.0.0.1",
         "SIP__PORT": str(_free_port(socket.SOCK_DGRAM, 5060)),
-        "SIP__ADVERTISED_ADDRESS": "",
+        "SIP__ALLOWED_PEERS": '["127.0.0.0/8"]',
+        "SIP__MAX_CALLS": "20",
         "MEDIA__RTP_PORT_MIN": str(rtp),
         "MEDIA__RTP_PORT_MAX": str(rtp + RTP_PORTS - 2),
-        "SIP__MAX_CALLS": "20",
-        "ASR__URL": "",
+        "ASR__MODEL_PATH": str(site.asr.model_path),
         "ASR__PORT": str(_free_port(socket.SOCK_STREAM, 2700)),
-        "CONSOLE__ADDRESS": "127.0.0.1",
+        "TICKETS__TAXONOMY_PATH": str(site.tickets.taxonomy_path),
+        "TICKETS__GAZETTEER_PATH": str(site.tickets.gazetteer_path),
+        "TICKETS__DEADLINES_PATH": str(site.tickets.deadlines_path),
         "CONSOLE__PORT": str(_free_port(socket.SOCK_STREAM, 8443)),
-        "LOG_LEVEL": "info",
     }
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
     os.environ.update({PREFIX + name: value for name, value in own.items()})
     return load_settings()
 
@@ -212,6 +265,8 @@ def _call(demo: Demo, caller: str, sent: Path, screen: Console) -> None:
             limit = deadline if demo.ended_at is None else demo.ended_at + TICKET_TIMEOUT_S
             with contextlib.suppress(queue.Empty):
                 news.get(timeout=0.2)()
+            if demo.caller and demo.ticket_at is None and _came_to_nothing(demo):
+                raise UnavailableError("nothing of the call was understood, so it became no ticket")
             if time.monotonic() > limit:
                 raise UnavailableError("the call did not become a ticket in time")
     finally:
@@ -223,7 +278,16 @@ def _call(demo: Demo, caller: str, sent: Path, screen: Console) -> None:
         subscription.close()
         bus.close()
         if demo.ended_at is None and complaint:
-            screen.print(complaint[-2000:])
+            screen.print(complaint[-2000:], markup=False)
+
+
+def _came_to_nothing(demo: Demo) -> bool:
+    """Whether the call is done with and made no ticket: its journal leaves the spool last of all."""
+    settings = demo.settings
+    if (settings.spool_dir / settings.node / f"{demo.call_id}{JOURNAL_SUFFIX}").exists():
+        return False
+    with contextlib.closing(Database(settings.effective_database_url())) as database, database.reading() as session:
+        return find_call(session, demo.call_id) is not None and ticket_of_call(session, demo.call_id) is None
 
 
 class _Steps:
@@ -296,10 +360,13 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
         spoken = "".join(item.text for item in transcript.segments if item.speaker == "caller")
         reference = _reference_text(caller)
         answered = demo.caller.get("answer_ms")
+        waited = _hangup_to_ticket_ms(demo)
         result: dict[str, Any] = {
+            "machine": machine(),
+            "versions": versions("hotline", "sippy", "vosk"),
             "call": {"id": demo.call_id, "answer_ms": answered, "duration_s": recording.duration_ms / 1000},
             "recording": {
-                "path": recording.path,
+                "path": str(Path(settings.effective_recordings_url()) / recording.path),
                 "sha256": recording.sha256,
                 "channels": recording.channels,
                 "sample_rate": recording.sample_rate,
@@ -315,7 +382,8 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
                 "phone": ticket.phone,
                 "place": ticket.place,
             },
-            "timing": {"hangup_to_ticket_ms": _hangup_to_ticket_ms(demo)},
+            "timing": {"hangup_to_ticket_ms": waited},
+            "targets": {"hangup_to_ticket_ms": target(waited, TICKET_LIMIT_MS, "ms")},
         }
         stored = recording.path
     store = RecordingStore(settings.effective_recordings_url())
@@ -325,6 +393,12 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
         spoken_samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2")
     match = caller_channel_matches(frames[:, 0], spoken_samples)
     result["recording"]["caller_channel_exact"] = match.exact
+    result["targets"]["caller_channel_exact"] = {
+        "value": match.ratio,
+        "limit": 1.0,
+        "unit": "share of samples",
+        "met": match.exact,
+    }
     if not match.exact:
         problems.append(f"录音的来电声道与发送的不同（一致率 {match.ratio:.4f}）")
     return result, problems
@@ -366,13 +440,3 @@ def _show_card(result: dict[str, Any], demo: Demo, screen: Console) -> None:
     for label, value in rows:
         table.add_row(label, value)
     screen.print(Panel(table, title=f"工单 {ticket['number']}", border_style="green", expand=False))
-
-
-def _show_log(path: Path, screen: Console) -> None:
-    if path.exists():
-        screen.print(f"[dim]{''.join(_tail(path, 25))}[/]", markup=False)
-
-
-def _tail(path: Path, lines: int) -> Iterator[str]:
-    with open(path, encoding="utf-8", errors="replace") as handle:
-        yield from handle.readlines()[-lines:]
