@@ -1,5 +1,7 @@
 """`hotline doctor`: what is wrong on this machine, and how to mend it."""
 
+import ctypes
+import errno
 import os
 import resource
 import shutil
@@ -24,6 +26,9 @@ from ivr.prompts import PromptLibrary
 MIN_FREE_BYTES = 2 * 1024**3  # about 17 hours of stereo recordings
 RELEASED = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
 CERTIFICATE_WARNING = timedelta(days=30)
+RTP_SAMPLE = 50
+TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+TIMEX_BYTES = 512  # more than any kernel's struct timex
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ def examine(settings: Settings) -> list[Finding]:
         _broker,
         _database,
         _ports,
+        _rtp_ports,
         _priority,
     )
     findings: list[Finding] = []
@@ -80,11 +86,22 @@ def may_raise_priority(nice_limit: int, *, superuser: bool) -> bool:
     return superuser or nice_limit == resource.RLIM_INFINITY or nice_limit >= 20 - NICE
 
 
+def clock_synchronized() -> bool | None:
+    """Whether a time service keeps the system's clock, as the kernel tells; None where it does not."""
+    try:
+        state = int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)))  # all zero: a question only
+    except AttributeError:  # no Linux
+        return None
+    return None if state < 0 else state != TIME_ERROR
+
+
 def _clock(settings: Settings) -> Iterator[Finding]:
     now = SystemClock().now()
     local = now.astimezone(settings.zone).strftime("%Y-%m-%d %H:%M %Z")
     if now < RELEASED:
         yield Finding("error", "时钟", f"现在是 {local}，早于本版本发布", "校准系统时间（chrony 或 systemd-timesyncd）")
+    elif clock_synchronized() is False:
+        yield Finding("warning", "时钟", f"{local}，没有与时间服务器同步", "启用 chrony 或 systemd-timesyncd")
     else:
         yield Finding("ok", "时钟", local)
 
@@ -168,26 +185,37 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 def _ports(settings: Settings) -> Iterator[Finding]:
     wanted = (
-        ("media", socket.SOCK_DGRAM, settings.sip.address, settings.sip.port, "HOTLINE_SIP__PORT"),
-        ("recognizer", socket.SOCK_STREAM, settings.asr.address, settings.asr.port, "HOTLINE_ASR__PORT"),
-        ("console", socket.SOCK_STREAM, settings.console.address, settings.console.port, "HOTLINE_CONSOLE__PORT"),
+        ("media", socket.SOCK_DGRAM, settings.sip.address, settings.sip.port, "HOTLINE_SIP"),
+        ("recognizer", socket.SOCK_STREAM, settings.asr.address, settings.asr.port, "HOTLINE_ASR"),
+        ("console", socket.SOCK_STREAM, settings.console.address, settings.console.port, "HOTLINE_CONSOLE"),
     )
-    for process, kind, host, port, setting in wanted:
+    for process, kind, host, port, section in wanted:
         name = f"端口 {host}:{port}"
-        if _is_free(kind, host, port):
+        problem = _bind_problem(kind, host, port)
+        if problem is None:
             yield Finding("ok", name, f"空闲（{process}）")
-        elif examine_process(process, settings).level == "ok":
+        elif problem.errno == errno.EADDRNOTAVAIL:
+            yield Finding("error", name, f"{host} 不是本机地址", f"改正 {section}__ADDRESS")
+        elif problem.errno != errno.EADDRINUSE:
+            yield Finding("error", name, f"不能监听: {problem.strerror}", f"改正权限，或设置 {section}__PORT")
+        elif (finding := examine_process(process, settings)).level == "ok":
             yield Finding("ok", name, f"{process} 正在使用")
         else:
-            yield Finding("error", name, "被别的程序占用", f"停掉它，或设置 {setting}")
-    span = settings.media.rtp_port_max - settings.media.rtp_port_min
-    if span < 2 * settings.sip.max_calls:
-        yield Finding(
-            "error",
-            "RTP 端口",
-            f"{settings.media.rtp_port_min}-{settings.media.rtp_port_max} 不够 {settings.sip.max_calls} 路通话",
-            "扩大 HOTLINE_MEDIA__RTP_PORT_MIN/MAX 的范围，或减小 HOTLINE_SIP__MAX_CALLS",
-        )
+            hint = f"是别的程序就停掉它，或设置 {section}__PORT；是 {process} 就看它的日志"
+            yield Finding("error", name, f"被占用，而 {process} 没有就绪: {finding.message}", hint)
+
+
+def _rtp_ports(settings: Settings) -> Iterator[Finding]:
+    ports = settings.media.rtp_ports()
+    sample = ports[:: max(1, len(ports) // RTP_SAMPLE)]
+    problems = [_bind_problem(socket.SOCK_DGRAM, settings.sip.address, port) for port in sample]
+    busy = sum(problem is not None and problem.errno == errno.EADDRINUSE for problem in problems)
+    text = f"{ports[0]}-{ports[-1]} 抽查 {len(sample)} 个，{busy} 个被占用"
+    if len(ports) * (len(sample) - busy) < settings.sip.max_calls * len(sample):
+        hint = "没有通话时占用它们的是别的程序：停掉它，或改 HOTLINE_MEDIA__RTP_PORT_MIN/MAX"
+        yield Finding("warning", "RTP 端口", f"{text}，余下的可能不够 {settings.sip.max_calls} 路通话", hint)
+    else:
+        yield Finding("ok", "RTP 端口", text)
 
 
 def _priority(_settings: Settings) -> Iterator[Finding]:
@@ -200,13 +228,14 @@ def _priority(_settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _is_free(kind: socket.SocketKind, host: str, port: int) -> bool:
+def _bind_problem(kind: socket.SocketKind, host: str, port: int) -> OSError | None:
+    """Why nothing can listen there, or None."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, kind) as sock:
         if kind is socket.SOCK_STREAM:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error
+    return None

@@ -65,7 +65,7 @@ def _console(settings: Settings, _bus: Bus) -> None:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # whether it answers is asked, not who it is
-    _get(f"https://{reachable(settings.console.address)}:{settings.console.port}/healthz", context)
+    _get(f"https://{reachable(settings.console.address)}:{settings.console.port}/readyz", context)
 
 
 def _worker(_settings: Settings, bus: Bus) -> None:

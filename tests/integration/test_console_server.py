@@ -13,7 +13,8 @@ from console_browser import PAGE, add_users, make_context
 from console_site import Site, prepare, run_console
 
 from hotline.db import Database
-from hotline.errors import ConfigurationError
+from hotline.errors import ConfigurationError, UnavailableError
+from hotline.probes import probe
 from hotline.settings import Settings
 
 
@@ -109,6 +110,36 @@ def test_it_stops_within_three_seconds_while_pages_follow_events(site: Site, cli
         assert not site.thread.is_alive()
         assert time.monotonic() - started < 3
     assert site.errors == []
+
+
+def test_a_console_without_its_broker_is_alive_and_not_well(settings: Settings) -> None:
+    with closing(Database(settings.effective_database_url())) as database:
+        database.migrate()
+    site = prepare(settings, database_url="", valkey_url="redis://127.0.0.1:1/0")
+    site.thread.start()
+    try:
+        _wait_until_alive(site)
+        with pytest.raises(UnavailableError, match="503"):
+            probe("console", site.settings, site.bus)
+    finally:
+        site.stop.set()
+        site.thread.join(10)
+        site.bus.close()
+
+
+def test_a_console_that_can_serve_is_well(site: Site) -> None:
+    probe("console", site.settings, site.bus)
+
+
+def _wait_until_alive(site: Site) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            httpx.get(f"{site.address}/healthz", verify=site.trust(), trust_env=False)
+            return
+        except (OSError, httpx.TransportError):  # also a CA that is not yet written
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_a_taken_port_is_a_configuration_error_that_names_it(settings: Settings, valkey: str) -> None:

@@ -1,19 +1,21 @@
 """The doctor names what is wrong and how to mend it."""
 
 import contextlib
+import ctypes
 import re
 import resource
 import shutil
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import SecretStr
 
 from hotline import doctor
 from hotline.clock import ManualClock
-from hotline.doctor import Finding, examine, examine_process, may_raise_priority
+from hotline.doctor import Finding, clock_synchronized, examine, examine_process, may_raise_priority
 from hotline.settings import Settings
 from ivr.media.engine import NICE
 
@@ -68,7 +70,6 @@ def test_a_demo_model_that_is_not_allowed_is_an_error(quiet: Settings) -> None:
         ("asr", "model_path", Path("/nonexistent/model"), "/nonexistent/model"),
         ("flow", "path", Path("/nonexistent/flow.yaml"), "flow.yaml"),
         ("flow", "prompts_dir", Path("/nonexistent/prompts"), "/nonexistent/prompts"),
-        ("sip", "max_calls", 100_000, "100000"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_error(
@@ -117,6 +118,61 @@ def test_a_full_disk_is_an_error(quiet: Settings, monkeypatch: pytest.MonkeyPatc
 def test_a_clock_before_the_release_is_an_error(quiet: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "SystemClock", lambda: ManualClock(datetime(2020, 1, 1, tzinfo=UTC)))
     assert "时钟" in [finding.subject for finding in of(examine(quiet), "error")]
+
+
+@pytest.mark.parametrize(("synchronized", "level"), [(False, "warning"), (True, "ok"), (None, "ok")])
+def test_a_clock_that_no_time_service_keeps_is_a_warning(
+    quiet: Settings, monkeypatch: pytest.MonkeyPatch, synchronized: bool | None, level: str
+) -> None:
+    monkeypatch.setattr(doctor, "clock_synchronized", lambda: synchronized)
+    (clock,) = [finding for finding in examine(quiet) if finding.subject == "时钟"]
+    assert clock.level == level
+
+
+@pytest.mark.parametrize(("state", "synchronized"), [(0, True), (1, True), (5, False), (-1, None)])
+def test_the_kernel_tells_whether_the_clock_is_kept(
+    monkeypatch: pytest.MonkeyPatch, state: int, synchronized: bool | None
+) -> None:
+    libc = SimpleNamespace(adjtimex=lambda question: state if not any(question.raw) else -1)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: libc)
+    assert clock_synchronized() is synchronized
+
+
+def test_where_the_kernel_cannot_be_asked_the_clock_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: SimpleNamespace())
+    assert clock_synchronized() is None
+
+
+def test_an_address_of_another_machine_is_no_port_that_is_taken(quiet: Settings) -> None:
+    (error,) = of(examine(changed(quiet, "sip", address="192.0.2.1")), "error")
+    assert "不是本机地址" in error.message
+    assert "HOTLINE_SIP__ADDRESS" in error.hint
+
+
+def test_busy_rtp_ports_are_counted_and_too_few_are_a_warning(quiet: Settings) -> None:
+    with contextlib.ExitStack() as stack:
+        first = next(base for base in range(40000, 60000, 20) if _take(stack, base, base + 2))
+        ports = {"rtp_port_min": first, "rtp_port_max": first + 6}
+        few = changed(changed(quiet, "media", **ports), "sip", max_calls=2)
+        (finding,) = [finding for finding in examine(few) if finding.subject == "RTP 端口"]
+        assert "4 个，2 个被占用" in finding.message
+        assert finding.level == "ok"
+        (finding,) = [found for found in examine(changed(few, "sip", max_calls=3)) if found.subject == "RTP 端口"]
+        assert finding.level == "warning"
+        assert "HOTLINE_MEDIA__RTP_PORT_MIN" in finding.hint
+
+
+def _take(stack: contextlib.ExitStack, *ports: int) -> bool:
+    """Holds the ports until the stack closes; whether they and the two after them were free."""
+    try:
+        for port in range(ports[0], ports[-1] + 5, 2):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            with contextlib.closing(sock) if port not in ports else contextlib.nullcontext():
+                sock.bind(("127.0.0.1", port))
+            stack.callback(sock.close)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("process", ["media", "recognizer", "worker", "console", "kitchen"])
