@@ -1,6 +1,7 @@
 """Passwords: rules, argon2id hashes (RFC 9106), and a check that takes as long for an unknown user."""
 
 import re
+from itertools import pairwise
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -30,8 +31,10 @@ def check_password(password: str, *, username: str) -> None:
         raise InvalidInputError(f"密码最多 {MAX_LENGTH} 个字符")
     if password.casefold() == username.casefold():
         raise InvalidInputError("密码不能与用户名相同")
-    if len(set(password)) == 1:
-        raise InvalidInputError("密码不能由同一个字符组成")
+    if password.isdecimal():
+        raise InvalidInputError("密码不能只由数字组成")
+    if len({ord(right) - ord(left) for left, right in pairwise(password)}) == 1:
+        raise InvalidInputError("密码不能由同一个字符或顺序相连的字符组成")
 
 
 def hash_password(password: str) -> str:

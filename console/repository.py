@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Exists, and_, delete, exists, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Exists, and_, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from console.models import AuditEntry, LoginSession, User
@@ -13,8 +13,8 @@ from tickets.models import Ticket
 
 
 def user_named(session: Session, username: str) -> User | None:
-    """The account, or None."""
-    return session.scalar(select(User).where(User.username == username))
+    """The account, or None; upper and lower case are the same."""
+    return session.scalar(select(User).where(_is_named(username)))
 
 
 def users(session: Session) -> Sequence[User]:
@@ -24,7 +24,7 @@ def users(session: Session) -> Sequence[User]:
 
 def charge_failed_login(session: Session, username: str) -> None:
     """Counts a failure before anything is read: concurrent guesses queue here, none goes uncounted."""
-    session.execute(update(User).where(User.username == username).values(failed_logins=User.failed_logins + 1))
+    session.execute(update(User).where(_is_named(username)).values(failed_logins=User.failed_logins + 1))
 
 
 def login_session(session: Session, token_hash: str, *, now: datetime) -> LoginSession | None:
@@ -70,6 +70,10 @@ def add_audit_once(session: Session, entry: AuditEntry, *, since: datetime) -> N
 def audited_since(session: Session, *, username: str, action: str, subject: str, since: datetime) -> bool:
     """Whether this person did so since then."""
     return bool(session.scalar(select(_audit_of(username, action, subject, since))))
+
+
+def _is_named(username: str) -> ColumnElement[bool]:
+    return func.lower(User.username) == func.lower(username)
 
 
 def _audit_of(username: str, action: str, subject: str, since: datetime) -> Exists:

@@ -54,6 +54,25 @@ def test_a_name_is_given_once(database: Database) -> None:
         add(database)
 
 
+def test_a_name_in_other_letters_is_the_same_name(database: Database) -> None:
+    add(database, "wang")
+    with pytest.raises(ConflictError, match="WANG 已存在"):
+        add(database, "WANG")
+    with database.reading() as session:
+        assert existing_user(session, "Wang").username == "wang"
+
+
+def test_a_name_in_other_letters_signs_in_and_is_locked_alike(database: Database) -> None:
+    add(database, "Wang")
+    with database.transaction() as session:
+        assert sign_in(session, username="wANG", verified=True, address="", limits=LIMITS, now=NOW)
+    for username in ("wang", "WANG", "Wang", "wAng", "waNg")[: LIMITS.max_failed_logins]:
+        with database.transaction() as session:
+            sign_in(session, username=username, verified=False, address="", limits=LIMITS, now=NOW)
+    with database.transaction() as session:
+        assert sign_in(session, username="Wang", verified=True, address="", limits=LIMITS, now=NOW) is None
+
+
 def test_an_account_without_a_display_name_is_called_by_its_username(database: Database) -> None:
     add(database, display_name=" ")
     with database.reading() as session:

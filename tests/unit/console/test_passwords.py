@@ -12,6 +12,10 @@ from hotline.errors import InvalidInputError
         ("九个汉字不够十个啊", "至少需要 10 个字符"),
         ("ZhangSan.2026", "不能与用户名相同"),
         ("aaaaaaaaaaaa", "同一个字符"),
+        ("abcdefghijkl", "顺序相连"),
+        ("lkjihgfedcba", "顺序相连"),
+        ("8202604190731", "只由数字"),
+        ("１２３４５６７８９０", "只由数字"),
         ("x" * 200 + "y" * 57, "最多 256 个字符"),
     ],
 )
