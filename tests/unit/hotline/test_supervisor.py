@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotline.errors import ConfigurationError
+from hotline.errors import ConfigurationError, UnavailableError
 from hotline.settings import Settings
 from hotline.supervisor import Child, Supervisor, valkey_command
 
@@ -92,6 +92,16 @@ def test_a_process_that_ignores_the_signal_is_killed_in_time(settings: Settings)
     supervisor.stop()
     assert time.monotonic() - started < 5
     assert all(child.process is not None and child.process.poll() is not None for child in supervisor.children)
+
+
+def test_a_process_that_died_is_not_ready_whoever_answers_in_its_place(settings: Settings) -> None:
+    supervisor = supervise(settings, media=BROKEN)
+    (child,) = supervisor.children
+    assert child.process is not None
+    child.process.wait()
+    with pytest.raises(UnavailableError, match="media ended at start with code 3"):
+        supervisor._await(child, lambda: None)
+    supervisor.stop()
 
 
 def test_stopping_twice_is_harmless(settings: Settings) -> None:
