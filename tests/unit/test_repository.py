@@ -129,6 +129,12 @@ def test_example_configuration_as_shipped_changes_nothing(settings: Settings, mo
     assert load_settings() == Settings.model_construct()
 
 
+def test_service_is_installed_with_the_configuration_it_names() -> None:
+    unit = (ROOT / "deploy/hotline.service").read_text("utf-8")
+    (config,) = re.findall(rf"^Environment=.*\b{CONFIG_VARIABLE}=(\S+)$", unit, re.MULTILINE)
+    assert re.search(rf"^#   install .* {EXAMPLE.name} {re.escape(config)}\b", unit, re.MULTILINE)
+
+
 def test_misspelt_setting_is_named(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "hotline.toml"
     config.write_text(_uncommented().replace("max_calls =", "max_call ="), "utf-8")
