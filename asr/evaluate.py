@@ -42,11 +42,15 @@ class Evaluation:
         return sum(item.decode_s for item in self.utterances) / sum(item.audio_s for item in self.utterances)
 
 
+# Ways to say or write one digit; 两 is another word than 二 and an error for it.
+_SAME = {character: digit for character, digit in SPOKEN_DIGITS.items() if character != "两"}
+
+
 def normalise(text: str) -> str:
     """What counts: letters and digits; 一, 幺 and 1 are one digit; case, width, punctuation and spaces do not count."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(
-        SPOKEN_DIGITS.get(character, character) for character in folded if unicodedata.category(character)[0] in "LN"
+        _SAME.get(character, character) for character in folded if unicodedata.category(character)[0] in "LN"
     )
 
 
