@@ -129,6 +129,7 @@ class SipServer:
             "nh_addr": (own, port),
         }
         Udp_server_opts.flags = 0  # SO_REUSEPORT would let a second hotline take this one's calls
+        Udp_server_opts.nworkers = 1  # several sippy threads on one socket put messages out of order
         try:
             self._global["_sip_tm"] = _TransactionManager(self._global, self._request, self)
         except OSError as error:
