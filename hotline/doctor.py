@@ -18,7 +18,7 @@ from hotline.clock import SystemClock
 from hotline.db import Database
 from hotline.errors import HotlineError, UnavailableError
 from hotline.probes import PROCESSES, probe
-from hotline.settings import Settings
+from hotline.settings import Settings, mask_url
 from ivr.media.engine import NICE
 from ivr.menu import load_flow
 from ivr.prompts import PromptLibrary
@@ -190,6 +190,9 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         ("console", socket.SOCK_STREAM, settings.console.address, settings.console.port, "HOTLINE_CONSOLE"),
     )
     for process, kind, host, port, section in wanted:
+        if process == "recognizer" and settings.asr.url:
+            yield _remote_recognizer(settings)
+            continue
         name = f"端口 {host}:{port}"
         problem = _bind_problem(kind, host, port)
         if problem is None:
@@ -203,6 +206,14 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         else:
             hint = f"是别的程序就停掉它，或设置 {section}__PORT；是 {process} 就看它的日志"
             yield Finding("error", name, f"被占用，而 {process} 没有就绪: {finding.message}", hint)
+
+
+def _remote_recognizer(settings: Settings) -> Finding:
+    """`hotline serve` starts no recognizer where the settings name one elsewhere."""
+    name, finding = f"识别 {mask_url(settings.asr.url)}", examine_process("recognizer", settings)
+    if finding.level == "ok":
+        return Finding("ok", name, "可以连接")
+    return Finding("error", name, finding.message, "启动那里的识别服务，或改正 HOTLINE_ASR__URL")
 
 
 def _rtp_ports(settings: Settings) -> Iterator[Finding]:

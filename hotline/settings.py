@@ -326,8 +326,9 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 
 
 def mask_url(url: str) -> str:
-    """`url` with its password replaced by ***."""
-    return re.sub(r"://([^:/@]*):.*@", r"://\1:***@", url, flags=re.DOTALL)
+    """`url` with its passwords replaced by ***: before the host, or as a query's `password`."""
+    masked = re.sub(r"://([^:/@]*):.*@", r"://\1:***@", url, flags=re.DOTALL)
+    return re.sub(r"([?&]password=)[^&#]*", r"\1***", masked, flags=re.IGNORECASE)
 
 
 def _address(url: str, *schemes: str) -> str:

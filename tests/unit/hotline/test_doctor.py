@@ -95,6 +95,15 @@ def test_a_port_that_a_stranger_holds_is_named(quiet: Settings) -> None:
     assert "HOTLINE_SIP__PORT" in error.hint
 
 
+def test_a_recognizer_elsewhere_is_asked_and_its_own_port_here_is_not_looked_at(quiet: Settings) -> None:
+    with socket.create_server(("127.0.0.1", quiet.asr.port)):
+        elsewhere = quiet.asr.model_copy(update={"url": "ws://user:geheim@127.0.0.1:1"})
+        (error,) = of(examine(quiet.model_copy(update={"asr": elsewhere})), "error")
+    assert error.subject == "识别 ws://user:***@127.0.0.1:1"
+    assert "HOTLINE_ASR__URL" in error.hint
+    assert "geheim" not in error.message
+
+
 def test_a_database_or_broker_that_is_away_is_named_without_its_password(quiet: Settings) -> None:
     away = quiet.model_copy(
         update={

@@ -149,5 +149,7 @@ def test_only_the_password_of_an_address_is_masked() -> None:
     assert mask_url("postgresql+psycopg://a:b@db:5432/x") == "postgresql+psycopg://a:***@db:5432/x"
     assert mask_url("redis://:b@db/0") == "redis://:***@db/0"
     assert mask_url("postgresql+psycopg://a:b/c:d@e@db/x") == "postgresql+psycopg://a:***@db/x"
+    assert mask_url("redis://db/0?x=1&password=a%20b&y=2") == "redis://db/0?x=1&password=***&y=2"
+    assert mask_url("postgresql+psycopg://u@db/x?Password=secret") == "postgresql+psycopg://u@db/x?Password=***"
     assert mask_url("ws://[::1]:2700") == "ws://[::1]:2700"
     assert mask_url("sqlite:///var/hotline.db") == "sqlite:///var/hotline.db"
