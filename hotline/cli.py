@@ -40,9 +40,8 @@ def serve() -> None:
         signal.signal(number, lambda *_: supervisor.request_stop())
     try:
         supervisor.start(lambda name: err.print(f"  [green]✓[/] {name}"))
-        err.print(
-            f"电话 sip:{settings.sip.address}:{settings.sip.port}  控制台 {console_address(settings)}  (Ctrl-C 停止)"
-        )
+        phones = ", ".join(f"sip:{own.sip.address}:{own.sip.port}" for own in settings.media_processes())
+        err.print(f"电话 {phones}  控制台 {console_address(settings)}  (Ctrl-C 停止)", highlight=False, soft_wrap=True)
         supervisor.watch()
     finally:
         supervisor.stop()

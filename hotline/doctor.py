@@ -184,13 +184,14 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
+    asr, console, udp, tcp = settings.asr, settings.console, socket.SOCK_DGRAM, socket.SOCK_STREAM
     wanted = (
-        ("media", socket.SOCK_DGRAM, settings.sip.address, settings.sip.port, "HOTLINE_SIP"),
-        ("recognizer", socket.SOCK_STREAM, settings.asr.address, settings.asr.port, "HOTLINE_ASR"),
-        ("console", socket.SOCK_STREAM, settings.console.address, settings.console.port, "HOTLINE_CONSOLE"),
+        *(("media", own, udp, own.sip.address, own.sip.port, "HOTLINE_SIP") for own in settings.media_processes()),
+        ("recognizer", settings, tcp, asr.address, asr.port, "HOTLINE_ASR"),
+        ("console", settings, tcp, console.address, console.port, "HOTLINE_CONSOLE"),
     )
-    for process, kind, host, port, section in wanted:
-        if process == "recognizer" and settings.asr.url:
+    for process, own, kind, host, port, section in wanted:
+        if process == "recognizer" and asr.url:
             yield _remote_recognizer(settings)
             continue
         name = f"端口 {host}:{port}"
@@ -201,7 +202,7 @@ def _ports(settings: Settings) -> Iterator[Finding]:
             yield Finding("error", name, f"{host} 不是本机地址", f"改正 {section}__ADDRESS")
         elif problem.errno != errno.EADDRINUSE:
             yield Finding("error", name, f"不能监听: {problem.strerror}", f"改正权限，或设置 {section}__PORT")
-        elif (finding := examine_process(process, settings)).level == "ok":
+        elif (finding := examine_process(process, own)).level == "ok":
             yield Finding("ok", name, f"{process} 正在使用")
         else:
             hint = f"是别的程序就停掉它，或设置 {section}__PORT；是 {process} 就看它的日志"
@@ -222,9 +223,10 @@ def _rtp_ports(settings: Settings) -> Iterator[Finding]:
     problems = [_bind_problem(socket.SOCK_DGRAM, settings.sip.address, port) for port in sample]
     busy = sum(problem is not None and problem.errno == errno.EADDRINUSE for problem in problems)
     text = f"{ports[0]}-{ports[-1]} 抽查 {len(sample)} 个，{busy} 个被占用"
-    if len(ports) * (len(sample) - busy) < settings.sip.max_calls * len(sample):
+    calls = settings.sip.max_calls * settings.media.processes
+    if len(ports) * (len(sample) - busy) < calls * len(sample):
         hint = "没有通话时占用它们的是别的程序：停掉它，或改 HOTLINE_MEDIA__RTP_PORT_MIN/MAX"
-        yield Finding("warning", "RTP 端口", f"{text}，余下的可能不够 {settings.sip.max_calls} 路通话", hint)
+        yield Finding("warning", "RTP 端口", f"{text}，余下的可能不够 {calls} 路通话", hint)
     else:
         yield Finding("ok", "RTP 端口", text)
 

@@ -30,7 +30,11 @@ def reachable(host: str) -> str:
 
 
 def _media(settings: Settings, _bus: Bus) -> None:
-    host, port = reachable(settings.sip.address), settings.sip.port
+    for own in settings.media_processes():
+        _sip(reachable(own.sip.address), own.sip.port)
+
+
+def _sip(host: str, port: int) -> None:
     request = (
         f"OPTIONS sip:probe@{host}:{port} SIP/2.0\r\n"
         "Via: SIP/2.0/UDP {local};rport;branch=z9hG4bK{tag}\r\n"

@@ -56,7 +56,9 @@ def _from_json(value: object) -> object:
         raise ValueError('a list is written as JSON: ["one", "two"]') from None
 
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+MAX_PORT = 65535
+MAX_NODE_LENGTH = 64
+Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_from_json)]
 
 
@@ -99,6 +101,9 @@ class SipSettings(Section):
 class MediaSettings(Section):
     """The 20 ms engine and the recorder."""
 
+    processes: int = Field(
+        1, ge=1, le=64, description="started by `hotline serve`: with SIP ports from sip.port on, RTP ports shared out"
+    )
     rtp_port_min: Port = 20000
     rtp_port_max: Port = 29998
     playout_delay_ms: int = Field(60, ge=20, le=400, description="jitter buffer depth")
@@ -176,7 +181,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("var"), description="everything the site writes lives here")
     site_name: str = "12345 热线"
     timezone: str = "Asia/Shanghai"
-    node: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    node: str = Field(
+        default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9._-]+$", min_length=1, max_length=MAX_NODE_LENGTH
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     database_url: SecretStr = Field(SecretStr(""), description="empty: SQLite under data_dir")
     valkey_url: SecretStr = Field(SecretStr(""), description="empty: `hotline serve` starts its own on a unix socket")
@@ -212,11 +219,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _enough_rtp_ports(self) -> "Settings":
-        if len(self.media.rtp_ports()) < self.sip.max_calls:
+        processes = self.media.processes
+        if len(self.media.rtp_ports()) // processes < self.sip.max_calls:
+            each = f" in each of media.processes ({processes})" if processes > 1 else ""
             raise ValueError(
                 f"media.rtp_port_min and media.rtp_port_max ({self.media.rtp_port_min}-{self.media.rtp_port_max}) "
-                f"leave too few ports for sip.max_calls ({self.sip.max_calls}): two a call"
+                f"leave too few ports for sip.max_calls ({self.sip.max_calls}){each}: two a call"
             )
+        if self.sip.port + processes - 1 > MAX_PORT:
+            raise ValueError(f"sip.port ({self.sip.port}) leaves too few ports for media.processes ({processes})")
+        if processes > 1 and len(f"{self.node}-{processes}") > MAX_NODE_LENGTH:
+            raise ValueError(f"node ({self.node}) is too long to be numbered for media.processes ({processes})")
         return self
 
     @classmethod
@@ -245,6 +258,25 @@ class Settings(BaseSettings):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    def media_processes(self) -> tuple["Settings", ...]:
+        """The settings of each media process of this machine: a node, a SIP port and an even share of the RTP ports."""
+        count, ports = self.media.processes, self.media.rtp_ports()
+        if count == 1:
+            return (self,)
+        shares = (ports[index * (len(ports) // count) :][: len(ports) // count] for index in range(count))
+        return tuple(
+            self.model_copy(
+                update={
+                    "node": self.node if index == 0 else f"{self.node}-{index + 1}",
+                    "sip": self.sip.model_copy(update={"port": self.sip.port + index}),
+                    "media": self.media.model_copy(
+                        update={"processes": 1, "rtp_port_min": share[0], "rtp_port_max": share[-1]}
+                    ),
+                }
+            )
+            for index, share in enumerate(shares)
+        )
 
     @property
     def spool_dir(self) -> Path:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -36,10 +37,12 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Child:
-    """A supervised process."""
+    """A supervised process: one of `PROCESSES` or Valkey by its `kind`, told apart from others of it by its `name`."""
 
     name: str
+    kind: str
     command: list[str]
+    settings: Settings
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     backoff_s: float = FIRST_BACKOFF_S
@@ -59,11 +62,15 @@ class Supervisor:
         self._log_file = log_file
         self._lock: IO[str] | None = None
         self._stopping = threading.Event()
-        run = [sys.executable, "-m", "hotline.cli", "run"]
         elsewhere = {"recognizer"} if settings.asr.url else set()
-        self.children = [Child(name, [*run, name]) for name in PROCESSES if name not in elsewhere]
+        self.children = [
+            Child(kind if index == 0 else f"{kind}-{index + 1}", kind, run_command(kind), own)
+            for kind in PROCESSES
+            if kind not in elsewhere
+            for index, own in enumerate(settings.media_processes() if kind == "media" else (settings,))
+        ]
         if not settings.valkey_url.get_secret_value():
-            self.children.insert(0, Child("valkey", valkey_command(settings)))
+            self.children.insert(0, Child("valkey", "valkey", valkey_command(settings), settings))
 
     def start(self, on_ready: Callable[[str], None]) -> None:
         """Starts all in order and returns when each answers; tells `on_ready` the name of each that does.
@@ -74,7 +81,7 @@ class Supervisor:
         self._lock = lock_exclusively(settings.data_dir / ".lock", purpose="the hotline is running already")
         bus = ValkeyBus(settings.effective_valkey_url())
         try:
-            if self.children[0].name == "valkey":
+            if self.children[0].kind == "valkey":
                 settings.valkey_socket.parent.mkdir(parents=True, exist_ok=True)
                 self._launch(self.children[0])
                 self._await(self.children[0], bus.ping)
@@ -83,11 +90,11 @@ class Supervisor:
             database.migrate()
             database.close()
             on_ready("database")
-            children = [child for child in self.children if child.name != "valkey"]
+            children = [child for child in self.children if child.kind != "valkey"]
             for child in children:
                 self._launch(child)
             for child in children:
-                self._await(child, lambda name=child.name: probe(name, settings, bus))  # type: ignore[misc]
+                self._await(child, partial(probe, child.kind, child.settings, bus))
                 on_ready(child.name)
         finally:
             bus.close()
@@ -107,8 +114,8 @@ class Supervisor:
         """Ends all processes, Valkey last, within five seconds; idempotent."""
         self._stopping.set()
         deadline = time.monotonic() + STOP_GRACE_S
-        for names in (set(PROCESSES), {"valkey"}):
-            group = [child for child in self.children if child.name in names and child.process is not None]
+        for kinds in (set(PROCESSES), {"valkey"}):
+            group = [child for child in self.children if child.kind in kinds and child.process is not None]
             for child in group:
                 _signal(child, signal.SIGTERM)
             for child in group:
@@ -123,7 +130,7 @@ class Supervisor:
             self._lock.close()
 
     def _launch(self, child: Child) -> None:
-        environment = {**os.environ, **settings_environment(self._settings), "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **settings_environment(child.settings), "PYTHONUNBUFFERED": "1"}
         output = None
         if self._log_file is not None:
             self._log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -178,6 +185,11 @@ class Supervisor:
         log.error("%s ended with code %s and is started again in %.1f s", child.name, code, child.backoff_s)
         child.restart_at = now + child.backoff_s
         child.backoff_s = min(child.backoff_s * 2, MAX_BACKOFF_S)
+
+
+def run_command(kind: str) -> list[str]:
+    """The command line of one of `PROCESSES`."""
+    return [sys.executable, "-m", "hotline.cli", "run", kind]
 
 
 def valkey_command(settings: Settings) -> list[str]:

@@ -171,6 +171,29 @@ def test_busy_rtp_ports_are_counted_and_too_few_are_a_warning(quiet: Settings) -
         assert "HOTLINE_MEDIA__RTP_PORT_MIN" in finding.hint
 
 
+def test_each_media_process_is_examined(quiet: Settings) -> None:
+    several = changed(changed(quiet, "media", processes=2), "sip", port=_two_free_ports())
+    assert [finding.message for finding in examine(several)].count("空闲（media）") == 2
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", several.sip.port + 1))
+        (error,) = of(examine(several), "error")
+    assert str(several.sip.port + 1) in error.subject
+
+
+def _two_free_ports() -> int:
+    """A port that is free, as is the next."""
+    while True:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two,
+        ):
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            with contextlib.suppress(OSError, OverflowError):
+                two.bind(("127.0.0.1", port + 1))
+                return port
+
+
 def _take(stack: contextlib.ExitStack, *ports: int) -> bool:
     """Holds the ports until the stack closes; whether they and the two after them were free."""
     try:

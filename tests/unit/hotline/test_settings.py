@@ -65,6 +65,8 @@ def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("HOTLINE_SIP__ADDRESS", "localhost", "sip.address"),
         ("HOTLINE_TIMEZONE", "Asia/Yanqing", "timezone"),
         ("HOTLINE_NODE", "a/b", "node"),
+        ("HOTLINE_MEDIA__PROCESSES", "0", "media.processes"),
+        ("HOTLINE_MEDIA__PROCESSES", "26", "sip.max_calls"),
         ("HOTLINE_SIP__PROT", "5060", "HOTLINE_SIP__PROT"),
         ("HOTLINE_COLOUR", "red", "HOTLINE_COLOUR"),
         ("HOTLINE_TICKETS__NUMBER_PREFIX", "yanqing", "tickets.number_prefix"),
@@ -128,6 +130,20 @@ def test_the_ports_that_all_calls_need_are_enough(monkeypatch: pytest.MonkeyPatc
     assert len(load_settings().media.rtp_ports()) == 200
 
 
+@pytest.mark.parametrize(("count", "calls"), [(1, 2500), (2, 1250), (3, 833), (7, 357)])
+def test_media_processes_share_out_the_rtp_ports(monkeypatch: pytest.MonkeyPatch, count: int, calls: int) -> None:
+    monkeypatch.setenv("HOTLINE_NODE", "n")
+    monkeypatch.setenv("HOTLINE_MEDIA__PROCESSES", str(count))
+    monkeypatch.setenv("HOTLINE_MEDIA__RTP_PORT_MAX", "24999")
+    processes = load_settings().media_processes()
+    shares = [own.media.rtp_ports() for own in processes]
+    assert [len(share) for share in shares] == [calls] * count
+    assert len({port for share in shares for port in share}) == calls * count, "no port is in two shares"
+    assert [own.node for own in processes] == ["n", "n-2", "n-3", "n-4", "n-5", "n-6", "n-7"][:count]
+    assert [own.sip.port for own in processes] == list(range(5060, 5060 + count))
+    assert all(own.media_processes() == (own,) for own in processes)
+
+
 @pytest.mark.parametrize("url", ["redis://:b@db:6379/0", "rediss://db", "unix:///run/valkey.sock"])
 def test_every_way_to_the_broker_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("HOTLINE_VALKEY_URL", url)
@@ -153,3 +169,14 @@ def test_only_the_password_of_an_address_is_masked() -> None:
     assert mask_url("postgresql+psycopg://u@db/x?Password=secret") == "postgresql+psycopg://u@db/x?Password=***"
     assert mask_url("ws://[::1]:2700") == "ws://[::1]:2700"
     assert mask_url("sqlite:///var/hotline.db") == "sqlite:///var/hotline.db"
+
+
+@pytest.mark.parametrize(("name", "value", "named"), [("SIP__PORT", "65535", "sip.port"), ("NODE", "n" * 63, "node")])
+def test_what_leaves_no_room_for_a_second_media_process_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, named: str
+) -> None:
+    monkeypatch.setenv(f"HOTLINE_{name}", value)
+    load_settings()
+    monkeypatch.setenv("HOTLINE_MEDIA__PROCESSES", "2")
+    with pytest.raises(ConfigurationError, match=named):
+        load_settings()

@@ -22,7 +22,7 @@ BROKEN = [sys.executable, "-c", "raise SystemExit(3)"]
 def supervise(settings: Settings, **commands: list[str]) -> Supervisor:
     """A supervisor whose processes are `commands`."""
     supervisor = Supervisor(settings, log_file=settings.data_dir / "log")
-    supervisor.children = [Child(name, command) for name, command in commands.items()]
+    supervisor.children = [Child(name, name, command, settings) for name, command in commands.items()]
     for child in supervisor.children:
         supervisor._launch(child)
     return supervisor
@@ -120,3 +120,21 @@ def test_a_recognizer_elsewhere_is_not_started_here(settings: Settings) -> None:
     elsewhere = settings.model_copy(update={"asr": settings.asr.model_copy(update={"url": "ws://10.0.0.9:2700"})})
     assert "recognizer" in [child.name for child in Supervisor(settings).children]
     assert "recognizer" not in [child.name for child in Supervisor(elsewhere).children]
+
+
+def test_several_media_processes_are_started_each_with_its_own_node_and_ports(settings: Settings) -> None:
+    several = settings.model_copy(update={"media": settings.media.model_copy(update={"processes": 3})})
+    media = [child for child in Supervisor(several).children if child.kind == "media"]
+    assert [child.name for child in media] == ["media", "media-2", "media-3"]
+    assert [child.settings.node for child in media] == [settings.node, f"{settings.node}-2", f"{settings.node}-3"]
+    assert [child.settings.sip.port for child in media] == [5060, 5061, 5062]
+    assert len({tuple(child.command) for child in media}) == 1
+
+
+def test_several_processes_of_a_kind_are_all_stopped(settings: Settings) -> None:
+    supervisor = supervise(settings)
+    supervisor.children = [Child(name, "media", SLEEPER, settings) for name in ("media", "media-2")]
+    for child in supervisor.children:
+        supervisor._launch(child)
+    supervisor.stop()
+    assert all(child.process is not None and child.process.poll() is not None for child in supervisor.children)
