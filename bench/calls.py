@@ -1,116 +1,170 @@
-"""What a call costs: concurrent two-way recorded calls over loopback, each compared with what its caller sent.
+"""What a call costs: concurrent two-way recorded calls over loopback, each recording compared with what was sent.
 
-`python bench/calls.py --json [--calls N] [--seconds S] [--to HOST:PORT]`. This process holds all phones; the media
-process is started alone, or with `--to` another server is called (then its CPU time and recordings are out of reach).
-The peer is SIPp, which answers the same calls and echoes their packets without decoding, mixing or recording.
+    python bench/calls.py --calls 1000 --seconds 10 --cps 50 --json
+    python bench/calls.py --table
+
+The calls come from bench/load.py in a process of its own; the media process is started alone, or with `--to` another
+server is called (then its CPU time and recordings are out of reach). The peer is SIPp, which answers the same calls and
+echoes their packets without decoding, mixing or recording.
 """
 
 import argparse
-import asyncio
+import contextlib
+import json
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from load import key_of, number_of, payloads, percentile
 from report import machine, print_report, progress, target, versions
 
-from demo.call import CallPlan, CallResult, Phone
 from demo.compare import caller_channel_matches
-from demo.g711 import SAMPLE_RATE, Law, encode
-from demo.media_process import HOST, MediaProcess, cpu_seconds, free_port
-from demo.sip import SipUri
+from demo.g711 import SAMPLE_RATE, Law, decode
+from demo.media_process import HOST, MediaProcess, RecordedCall, cpu_seconds, free_port
 
-RAMP_S = 0.02  # between two calls
-TAIL_S = 0.3  # silence before the hang-up, longer than any jitter buffer
-CPU_LIMIT = 0.002
-
-
-def speech(seconds: float, seed: int) -> bytes:
-    """A-law noise in bursts, another for each caller: no channel can be taken for another's."""
-    generator = np.random.default_rng(seed)
-    count = round(seconds * SAMPLE_RATE)
-    loudness = np.repeat(generator.choice([0, 3000], count // SAMPLE_RATE + 1, p=[0.2, 0.8]), SAMPLE_RATE)[:count]
-    loudness[: SAMPLE_RATE // 2] = loudness[-SAMPLE_RATE // 2 :] = 3000
-    return encode(np.clip(generator.normal(0, 1, count) * loudness, -32000, 32000).astype(np.int16), Law.PCMA)
+TABLE = (10, 50, 100, 200, 400, 600, 800, 1000)
+CPU_LIMIT = 0.0008
+JITTER_LIMIT_MS = 10.0
+ANSWER_LIMIT_MS = 50.0
+SAMPLE_S = 0.5
+GENERATOR = Path(__file__).with_name("load.py")
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
-def number(index: int) -> str:
-    """The caller's number, by which a recording is found again."""
-    return f"138{index:08d}"
+@dataclass
+class Watch:
+    """What the kernel says of a process while it works: highest memory and threads, CPU time by thread."""
+
+    pid: int
+    rss_mb: float = 0.0
+    threads: int = 0
+    descriptors: int = 0
+    started: dict[tuple[int, str], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.started = self.thread_cpu_s()
+        self._cpu_s = cpu_seconds(self.pid)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def _sample(self) -> None:
+        while True:
+            self.look()
+            if self._over.wait(SAMPLE_S):
+                return
+
+    def look(self) -> None:
+        """Takes a sample."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        self.rss_mb = max(self.rss_mb, int(fields["VmRSS"].split()[0]) / 1024)
+        self.threads = max(self.threads, int(fields["Threads"]))
+        self.descriptors = max(self.descriptors, len(os.listdir(f"/proc/{self.pid}/fd")))
+
+    def thread_cpu_s(self) -> dict[tuple[int, str], float]:
+        """CPU seconds of each thread so far and what it is: the first is signalling, one of raised priority the engine
+        (proc(5): fields 14, 15 and 19 of stat)."""
+        spent = {}
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # it ended
+                fields = (task / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+                thread = int(task.name)
+                part = "signalling" if thread == self.pid else "engine" if int(fields[16]) < 0 else "others"
+                spent[thread, part] = (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+        return spent
+
+    def stop(self, *, call_seconds: float) -> dict[str, Any]:
+        """The figures since the start."""
+        self._over.set()
+        self._thread.join()
+        shares = dict.fromkeys(("signalling", "engine", "others"), 0.0)
+        for thread, spent in self.thread_cpu_s().items():
+            shares[thread[1]] += spent - self.started.get(thread, 0.0)
+        call_seconds = max(call_seconds, 1e-9)
+        return {
+            "cpu_s_per_call_s": round((cpu_seconds(self.pid) - self._cpu_s) / call_seconds, 6),
+            "cpu_s_per_call_s_by_thread": {part: round(spent / call_seconds, 6) for part, spent in shares.items()},
+            "rss_mb": round(self.rss_mb, 1),
+            "threads": self.threads,
+            "descriptors": self.descriptors,
+        }
 
 
-async def place_calls(host: str, port: int, calls: int, seconds: float) -> list[CallResult]:
-    """All calls at once, begun one after another."""
-
-    async def one(index: int) -> CallResult:
-        plan = CallPlan(
-            to=SipUri("12345", host, port),
-            caller=number(index),
-            audio=speech(seconds, index),
-            press="",
-            start_after=0.0,
-            hang_up_after=TAIL_S,
-            limit=seconds + 30,
-        )
-        await asyncio.sleep(index * RAMP_S)
-        return await Phone(plan).run()
-
-    return await asyncio.gather(*(one(index) for index in range(calls)))
+def generate(host: str, port: int, *options: str, timeout_s: float) -> dict[str, Any]:
+    """Runs the generator; its figures and calls."""
+    command = [sys.executable, str(GENERATOR), "--to", f"{host}:{port}", "--json", *options]
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=timeout_s, check=True)
+    told: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return told
 
 
-def measure(
-    pid: int | None, host: str, port: int, calls: int, seconds: float
-) -> tuple[list[CallResult], dict[str, Any]]:
-    """Places the calls; returns them and the figures that any server has."""
-    before, began = (cpu_seconds(pid) if pid else 0.0), time.monotonic()
-    results = asyncio.run(place_calls(host, port, calls, seconds))
-    call_seconds = sum(result.duration_s for result in results)
-    answers = [result.answer_ms for result in results if result.answer_ms is not None]
-    own_lateness = [late for result in results for late in result.send_jitter_ms]
-    figures: dict[str, Any] = {
-        "answered": len(answers),
-        "lost_calls": sum(result.reason not in ("hung_up", "far_end_hung_up") for result in results),
-        "lost_packets": sum(result.received.lost for result in results),
-        "packets_sent": sum(len(result.send_jitter_ms) for result in results),
-        "packets_received": sum(result.received.received for result in results),
-        "answer_p50_ms": percentile(answers, 50),
-        "answer_p99_ms": percentile(answers, 99),
-        "send_jitter_p99_ms": percentile([result.received.late_p99_ms for result in results], 50),
-        "send_jitter_worst_call_p99_ms": percentile([result.received.late_p99_ms for result in results], 100),
-        "phones_own_lateness_p99_ms": percentile(own_lateness, 99),
-        "call_seconds": round(call_seconds, 1),
-        "wall_s": round(time.monotonic() - began, 1),
-    }
-    if pid:
-        figures["cpu_s_per_call_s"] = round((cpu_seconds(pid) - before) / max(call_seconds, 1e-9), 6)
-    return results, figures
+@dataclass(frozen=True)
+class Run:
+    """One load: `calls` begun at `cps` a second, all up together for `seconds`, ended as they began."""
+
+    calls: int
+    seconds: float
+    cps: float
+
+    def place(self, host: str, port: int, *extra: str) -> dict[str, Any]:
+        """All calls against a server."""
+        each = self.seconds + self.calls / self.cps
+        options = ["--calls", str(self.calls), "--seconds", str(each), "--cps", str(self.cps), *extra]
+        return generate(host, port, *options, timeout_s=each + self.calls / self.cps + 90)
+
+    def product(self) -> dict[str, Any]:
+        """The calls against the media process, recordings compared."""
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            MediaProcess(Path(folder), HOTLINE_SIP__MAX_CALLS=str(self.calls + 1)) as media,
+        ):
+            idle = idle_cpu(media.pid)
+            watch = Watch(media.pid)
+            told = self.place(HOST, media.sip_port)
+            recorded = media.wait_for_calls(told["figures"]["answered"], timeout_s=30)
+            figures: dict[str, Any] = told["figures"] | watch.stop(call_seconds=told["figures"]["call_seconds"])
+            return figures | {"idle_cpu_s_per_s": idle} | compare(recorded, told["calls"])
+
+    def sipp(self) -> dict[str, Any]:
+        """The calls against SIPp's echo."""
+        with sipp_echo() as (pid, port):
+            watch = Watch(pid)
+            figures: dict[str, Any] = self.place(HOST, port, "--echo")["figures"]
+            return figures | watch.stop(call_seconds=figures["call_seconds"])
 
 
-def compare(media: MediaProcess, results: list[CallResult]) -> dict[str, Any]:
+def compare(recorded: list[RecordedCall], calls: list[dict[str, Any]]) -> dict[str, Any]:
     """Sets each recording's caller channel against what that caller sent."""
-    recorded = {call.first("opened").get("caller"): call for call in media.wait_for_calls(len(results), timeout_s=30)}
-    inexact, offsets, two_way = [], [], 0
-    for index, result in enumerate(results):
-        call = recorded.get(number(index))
-        if call is None:
-            inexact.append(number(index))
+    found = {call.first("opened").get("caller"): call for call in recorded}
+    inexact, offsets, two_way = 0, [], 0
+    for call in calls:
+        recording = found.get(number_of(call["number"]))
+        if recording is None:
+            inexact += 1
             continue
-        stereo = call.channels()
-        match = caller_channel_matches(stereo[:, 0], result.sent)
+        stereo = recording.channels()
+        sent = decode(payloads(key_of(call["number"])[None], np.arange(call["frames"])).tobytes(), Law.PCMA)
+        match = caller_channel_matches(stereo[:, 0], sent)
         offsets.append(match.offset / SAMPLE_RATE * 1000)
-        two_way += bool(np.abs(stereo[:, 1]).max(initial=0) > 1000 and np.abs(result.heard).max(initial=0) > 1000)
+        two_way += bool(np.abs(stereo[:, 1]).max(initial=0) > 1000)
         if not match.exact:
-            inexact.append(number(index))
-            progress(f"caller {number(index)}: {100 * match.ratio:.3f} % of the samples as sent")
+            inexact += 1
+            progress(f"caller {number_of(call['number'])}: {100 * match.ratio:.3f} % of the samples as sent")
     return {
-        "recordings": len(recorded),
+        "recordings": len(found),
         "two_way": two_way,
-        "inexact": len(inexact),
+        "inexact": inexact,
         "recording_offset_p99_ms": percentile(offsets, 99),
     }
 
@@ -143,15 +197,52 @@ def sipp_echo() -> Iterator[tuple[int, int]]:
             process.wait()
 
 
-def percentile(values: list[float], share: float) -> float | None:
-    return round(float(np.percentile(values, share)), 3) if values else None
+def targets_of(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures that have limits."""
+    targets = {
+        "send_jitter_p99_ms": target(_or_worst(figures["send_jitter_p99_ms"]), JITTER_LIMIT_MS, "ms"),
+        "answer_p99_ms": target(_or_worst(figures["answer_p99_ms"]), ANSWER_LIMIT_MS, "ms"),
+        "lost": target(figures["lost_calls"] + figures["lost_packets"], 0, "calls and packets"),
+    }
+    if "inexact" in figures:
+        targets["cpu_s_per_call_s"] = target(figures["cpu_s_per_call_s"], CPU_LIMIT, "cpu_s_per_call_s")
+        targets["inexact"] = target(figures["inexact"], 0, "recordings")
+    return targets
+
+
+def _or_worst(value: float | None) -> float:
+    """Nothing measured meets no limit."""
+    return float("1e9") if value is None else value
+
+
+def growth(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Cores over calls as a straight line: what the process costs in itself, and what each further call adds."""
+    calls = np.array([row["calls"] for row in rows], float)
+    cost = np.array([row["hotline"]["cpu_s_per_call_s"] for row in rows])
+    slope, base = np.polyfit(calls, cost * calls, 1)
+    return {"cores_at_rest": round(float(base), 4), "cores_per_call": round(float(slope), 6)}
+
+
+def tell(row: dict[str, Any]) -> None:
+    """A line of the table, for people."""
+    for name in ("hotline", "sipp"):
+        if (figures := row.get(name)) is not None:
+            progress(
+                f"{name:8} {row['calls']:5} calls  {1000 * figures['cpu_s_per_call_s']:6.3f} ms/s  jitter p50/p99/max "
+                f"{figures['send_jitter_p50_ms']}/{figures['send_jitter_p99_ms']}/{figures['send_jitter_max_ms']} ms  "
+                f"answer p50/p99 {figures['answer_p50_ms']}/{figures['answer_p99_ms']} ms  "
+                f"lost {figures['lost_calls']} calls {figures['lost_packets']} packets  "
+                f"inexact {figures.get('inexact', '-')}  late ticks {figures['late_ticks']}"
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--calls", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long all calls are up together")
+    parser.add_argument("--cps", type=float, default=50.0, help="new calls a second")
     parser.add_argument("--to", help="HOST:PORT of a server that runs already")
+    parser.add_argument("--table", action="store_true", help=f"one run each of {', '.join(map(str, TABLE))} calls")
     parser.add_argument("--no-peer", action="store_true", help="leave SIPp out")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     arguments = parser.parse_args()
@@ -159,33 +250,30 @@ def main() -> None:
         "benchmark": "calls",
         "machine": machine(),
         "versions": versions("hotline", "sippy", "numpy"),
-        "calls": arguments.calls,
         "seconds": arguments.seconds,
+        "cps": arguments.cps,
     }
-    targets: dict[str, Any] = {}
-    progress(f"{arguments.calls} calls of {arguments.seconds:g} s ...")
-    if arguments.to:
-        host, _, port = arguments.to.partition(":")
-        _, report["hotline"] = measure(None, host, int(port or 5060), arguments.calls, arguments.seconds)
+    with_peer = not arguments.no_peer and not arguments.to and shutil.which("sipp") is not None
+    rows: list[dict[str, Any]] = []
+    for calls in TABLE if arguments.table else (arguments.calls,):
+        run = Run(calls, arguments.seconds, arguments.cps)
+        if arguments.to:
+            host, _, port = arguments.to.partition(":")
+            row = {"calls": calls, "hotline": run.place(host, int(port or 5060))["figures"]}
+        else:
+            row = {"calls": calls, "hotline": run.product()}
+        if with_peer:
+            row["sipp"] = run.sipp()
+            theirs = row["sipp"]["cpu_s_per_call_s"]
+            row["cpu_ratio_to_sipp"] = round(row["hotline"]["cpu_s_per_call_s"] / theirs, 2) if theirs else None
+        rows.append(row)
+        if not arguments.to:
+            tell(row)
+    if arguments.table and not arguments.to:
+        report |= {"table": rows, "growth": growth(rows)}
     else:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            MediaProcess(Path(folder), HOTLINE_SIP__MAX_CALLS=str(arguments.calls + 1)) as media,
-        ):
-            idle = idle_cpu(media.pid)
-            results, figures = measure(media.pid, HOST, media.sip_port, arguments.calls, arguments.seconds)
-            report["hotline"] = figures | {"idle_cpu_s_per_s": idle} | compare(media, results)
-        targets["cpu_s_per_call_s"] = target(figures["cpu_s_per_call_s"], CPU_LIMIT, "cpu_s_per_call_s")
-        targets["inexact"] = target(report["hotline"]["inexact"], 0, "recordings")
-    lost = report["hotline"]["lost_calls"] + report["hotline"]["lost_packets"]
-    targets["lost"] = target(lost, 0, "calls and packets")
-    if not arguments.no_peer and not arguments.to and shutil.which("sipp"):
-        progress("the same from SIPp ...")
-        with sipp_echo() as (pid, port):
-            _, report["sipp"] = measure(pid, HOST, port, arguments.calls, arguments.seconds)
-        theirs = report["sipp"]["cpu_s_per_call_s"]
-        report["cpu_ratio_to_sipp"] = round(figures["cpu_s_per_call_s"] / theirs, 2) if theirs else None
-    report["targets"] = targets
+        report |= rows[-1]
+    report["targets"] = targets_of(rows[-1]["hotline"])
     print_report(report, as_json=arguments.json)
 
 

@@ -1,6 +1,7 @@
 """The demonstration's phone and the benchmark of calls as commands, against the real media process."""
 
 import json
+import socket
 import subprocess
 import sys
 import wave
@@ -49,12 +50,48 @@ def test_the_phone_names_the_callers_it_knows() -> None:
     assert "heating_zhang" in ran.stderr
 
 
-def test_the_benchmark_of_calls_loses_nothing_and_compares_every_sample() -> None:
-    ran = run("bench/calls.py", "--calls", "3", "--seconds", "1.5", "--no-peer", "--json")
+def test_the_benchmark_of_calls_compares_every_recording() -> None:
+    ran = run("bench/calls.py", "--calls", "9", "--seconds", "1", "--cps", "30", "--no-peer", "--json")
     assert ran.returncode == 0, ran.stderr
     report = json.loads(ran.stdout.splitlines()[-1])
-    assert report["hotline"]["answered"] == 3
-    assert report["hotline"]["two_way"] == 3
-    assert report["targets"]["lost"]["met"]
-    assert report["targets"]["inexact"]["met"]
-    assert report["targets"]["cpu_s_per_call_s"]["limit"] == 0.002
+    figures = report["hotline"]
+    assert figures["answered"] == figures["recordings"] == figures["two_way"] == 9
+    assert figures["lost_calls"] == figures["lost_packets"] == figures["inexact"] == 0
+    assert figures["concurrent"] == 9
+    assert figures["packets_sent"] == 9 * 65  # a second together, and 0.3 s to begin all
+    assert figures["packets_received"] >= 9 * 65
+    assert {"cpu_s_per_call_s", "send_jitter_p99_ms", "answer_p99_ms", "lost", "inexact"} == report["targets"].keys()
+
+
+def test_the_load_generator_says_what_the_network_did_to_its_packets(media: MediaProcess) -> None:
+    impaired = ("--loss", "0.2", "--jitter", "60", "--calls", "4", "--seconds", "2")
+    ran = run("bench/load.py", "--to", f"127.0.0.1:{media.sip_port}", *impaired, "--json")
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout.splitlines()[-1])
+    assert {call["reason"] for call in told["calls"]} == {"hung_up"}
+    assert 0 < 4 * 100 - told["figures"]["packets_sent"] < 4 * 50
+
+
+def test_the_load_generator_repeats_an_invite_and_counts_a_refusal() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(20)
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        generator = subprocess.Popen(
+            [sys.executable, "bench/load.py", "--to", address, "--calls", "1", "--json"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+        invite, source = server.recvfrom(4096)
+        again, _ = server.recvfrom(4096)
+        assert again == invite
+        headers = [
+            line for line in invite.split(b"\r\n") if line.startswith((b"Via", b"From", b"To", b"Call", b"CSeq"))
+        ]
+        server.sendto(b"\r\n".join([b"SIP/2.0 486 Busy Here", *headers, b"", b""]), source)
+        ack, _ = server.recvfrom(4096)
+        assert ack.startswith(b"ACK ")
+        told = json.loads(generator.communicate(timeout=20)[0].splitlines()[-1])
+    assert [(call["reason"], call["status"]) for call in told["calls"]] == [("refused", 486)]
+    assert told["figures"]["lost_calls"] == 1
