@@ -14,11 +14,15 @@ FRAME_SAMPLES = 160
 FRAME_MS = 20
 
 
+PTIMES_MS = (10, 20, 30, 40, 50, 60)
+
+
 class Codec(Enum):
-    """A G.711 law with its static payload type (RFC 3551 section 6)."""
+    """A codec with its static payload type (RFC 3551 section 6)."""
 
     PCMU = 0
     PCMA = 8
+    G722 = 9
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,35 @@ class RemoteMedia:
     telephone_event: int | None
     send: bool = True  # false while the far end holds us (sendonly or inactive from its side)
     receive: bool = True
+    ptime_ms: int = FRAME_MS
+    """How much the far end wants in one packet: one of `PTIMES_MS`."""
+    comfort_noise: bool = False
+    """Payload type 13 was agreed (RFC 3389)."""
+    rtcp: RtpAddress | None = None
+    """Where reports go; None: the port after the RTP port."""
+
+    def __post_init__(self) -> None:
+        if self.ptime_ms not in PTIMES_MS:
+            raise ValueError(f"packets of {self.ptime_ms} ms")
+
+
+@dataclass(frozen=True)
+class DirectionQuality:
+    """One direction of a stream. `loss`: share of the packets, 0-1; `mos`: estimated listening quality, 1-4.5."""
+
+    packets: int = 0
+    loss: float = 0.0
+    jitter_ms: float = 0.0
+    mos: float | None = None
+
+
+@dataclass(frozen=True)
+class StreamQuality:
+    """Both directions of a leg. `sent` and the round trip are known only where the far end reports (RFC 3550)."""
+
+    received: DirectionQuality
+    sent: DirectionQuality | None = None
+    round_trip_ms: float | None = None
 
 
 class MediaListener(Protocol):
@@ -63,9 +96,12 @@ class MediaListener(Protocol):
 
 
 class RecordingSink(Protocol):
-    """Takes the call's timeline, gap-free; must not block. `stereo`: (n, 2) int16, left caller, right our side."""
+    """Takes a timeline, gap-free; must not block. A call's has two channels, left the caller, right our side; a
+    participant's track has one."""
 
-    def write(self, stereo: Samples) -> None: ...
+    def write(self, frames: Samples, /) -> None:
+        """`frames`: (n, channels) int16."""
+        ...
 
     def close(self) -> None: ...
 

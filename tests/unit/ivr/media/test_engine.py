@@ -167,7 +167,7 @@ def finish(rig, call):
     rig.tick()
 
 
-@pytest.mark.parametrize("codec", list(Codec))
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 def test_recording_is_the_callers_packets_by_timestamp_and_what_we_sent(rig, codec):
     phone = rig.phone(codec)
     call, ear = rig.open(phone)

@@ -26,7 +26,7 @@ def test_every_sample_encodes_as_the_reference_does(codec, reference):
     assert g711.encode(SAMPLES, codec=codec) == reference(SAMPLES.tobytes(), 2)
 
 
-@pytest.mark.parametrize("codec", list(Codec))
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 def test_coding_again_changes_nothing(codec):
     once = g711.decode(g711.encode(SAMPLES, codec=codec), codec=codec)
     assert np.array_equal(g711.decode(g711.encode(once, codec=codec), codec=codec), once)
