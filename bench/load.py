@@ -270,6 +270,7 @@ class Generator:
             call.resend_at = None
         elif message.method == "INVITE" and message.status < 300:
             call.dialog.to_tag, call.dialog.target = message.to_tag, message.contact
+            call.dialog.routes = message.routes
             self._send_sip(call.dialog.request("ACK", 1))
             if call.state == "inviting":
                 self._answered(call, message, now, at_ns)

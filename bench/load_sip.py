@@ -22,7 +22,8 @@ _SDP = (
 _CALL_ID = re.compile(rb"^(?:call-id|i)\s*:\s*(\S+)", re.I | re.M)
 _CSEQ = re.compile(rb"^cseq\s*:\s*(\d+)\s+([A-Z]+)", re.I | re.M)
 _TO_TAG = re.compile(rb"^(?:to|t)\s*:.*?;\s*tag=([^;\s]+)", re.I | re.M)
-_CONTACT = re.compile(rb"^(?:contact|m)\s*:.*?(sip:[^>;\s]+)", re.I | re.M)
+_CONTACT = re.compile(rb"^(?:contact|m)\s*:.*?(sip:[^>\s]+)", re.I | re.M)
+_ROUTE = re.compile(rb"^record-route\s*:\s*(.+?)\s*$", re.I | re.M)
 _AUDIO_PORT = re.compile(rb"^m=audio (\d+) ", re.M)
 _COPIED = re.compile(rb"^(?:via|v|from|f|to|t|call-id|i|cseq|record-route)\s*:.*\r\n", re.I | re.M)
 
@@ -36,6 +37,7 @@ class Message:
     call_id: str
     to_tag: str
     contact: str
+    routes: str  # the route set in our order (RFC 3261 section 12.1.2), as one header's value
     audio_port: int
     data: bytes
 
@@ -52,6 +54,7 @@ class Message:
             call_id=call_id[1].decode("ascii", "replace"),
             to_tag=tag[1].decode("ascii", "replace") if tag else "",
             contact=contact[1].decode("ascii", "replace") if contact else "",
+            routes=", ".join(reversed(b",".join(_ROUTE.findall(data)).decode("ascii", "replace").split(","))),
             audio_port=int(port[1]) if port else 0,
             data=data,
         )
@@ -74,6 +77,7 @@ class Dialog:
     server: str
     to_tag: str = ""
     target: str = ""
+    routes: str = ""
 
     def request(self, method: str, sequence: int) -> bytes:
         """INVITE, its ACK (same sequence number) or BYE. The INVITE's ACK and BYE go to the far end's Contact."""
@@ -91,9 +95,10 @@ class Dialog:
             sequence=sequence,
             method=method,
         )
+        routes = f"Route: {self.routes}\r\n" if self.routes else ""
         kind = "Content-Type: application/sdp\r\n" if body else ""
         start = f"{method} {self.target or 'sip:12345@' + self.server} SIP/2.0\r\n"
-        return f"{start}{headers}{kind}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        return f"{start}{headers}{routes}{kind}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
     def refused(self) -> bytes:
         """The ACK of a refusal, which belongs to the INVITE's transaction (RFC 3261 section 17.1.1.3)."""

@@ -1,157 +1,26 @@
-"""The edge in front of two media processes: a real Kamailio with the configuration we ship, and callers that reach it
-by UDP, TCP, TLS and WebSocket.
+"""Callers that reach the edge by UDP, TCP, TLS and WebSocket."""
 
-Loopback addresses tell the parties apart: `OUTSIDE` and `INNER` are the edge's, `TRUNK` may call,
-all others are strangers.
-"""
-
-import os
 import re
 import secrets
 import select
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 
-import pytest
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from demo.edge import OUTSIDE, TRUNK, Edge
 from demo.g711 import Law
-from demo.media_process import HOST, MediaProcess
 from demo.sdp import describe, parse
 from demo.sip import SipMessage
 
-CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy/kamailio/kamailio.cfg"
-OUTSIDE, TRUNK, INNER, PHONES = "127.0.0.2", "127.0.0.3", "127.0.0.5", "127.0.0.6"
-START_S, STOP_S = 5.0, 5.0
 PACKET_S = 0.02
 Address = tuple[str, int]
-
-
-def installed() -> str:
-    """The program, or the test is skipped: it is installed by `make test` where that runs as root."""
-    found = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin")
-    if found is None:
-        pytest.skip("no kamailio (Debian packages kamailio, kamailio-tls-modules, kamailio-websocket-modules)")
-    return found
-
-
-def free_tcp_and_udp_port(host: str) -> int:
-    """A port that was free for both a moment ago."""
-    while True:
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            stream.bind((host, 0))
-            port = int(stream.getsockname()[1])
-            try:
-                datagram.bind((host, port))
-            except OSError:
-                continue
-            return port
-
-
-class Edge:
-    """Kamailio with our configuration; a context manager."""
-
-    def __init__(
-        self, directory: Path, media: Sequence[MediaProcess], *, certificate: Path, private_key: Path, **settings: str
-    ) -> None:
-        self._program = installed()
-        self._directory = directory
-        directory.mkdir()
-        self.port, self.tls_port, self.wss_port = (free_tcp_and_udp_port(OUTSIDE) for _ in range(3))
-        self.inner_port = free_tcp_and_udp_port(INNER)
-        (directory / "media.list").write_text("".join(f"1 sip:{HOST}:{process.sip_port}\n" for process in media))
-        self._environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("EDGE_")},
-            "EDGE_ADDRESS": OUTSIDE,
-            "EDGE_PORT": str(self.port),
-            "EDGE_TLS_PORT": str(self.tls_port),
-            "EDGE_WSS_PORT": str(self.wss_port),
-            "EDGE_CERTIFICATE": str(certificate),
-            "EDGE_PRIVATE_KEY": str(private_key),
-            "EDGE_INNER_ADDRESS": INNER,
-            "EDGE_INNER_PORT": str(self.inner_port),
-            "EDGE_MEDIA_LIST": str(directory / "media.list"),
-            "EDGE_MASK_KEY": secrets.token_hex(8),
-            "EDGE_TRUNKS": f"192.0.2.0/24,{TRUNK}/32",
-            **settings,
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> "Edge":
-        options = ["-f", str(CONFIGURATION), "-DD", "-E", "-m", "64", "-M", "8", "-w", ".", "-Y", "."]
-        with open(self._directory / "log", "ab") as log:
-            self._process = subprocess.Popen(
-                [self._program, *options],
-                cwd=self._directory,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        deadline = time.monotonic() + START_S
-        while len(self._active()) < len((self._directory / "media.list").read_text().splitlines()):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise AssertionError(f"the edge does not start:\n{self.log()[-4000:]}")
-            time.sleep(0.05)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Ends it as an operator does; idempotent."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    def log(self) -> str:
-        return (self._directory / "log").read_text("utf-8", "replace")
-
-    def control(self, *command: str) -> str:
-        """What `kamcmd` answers."""
-        done = subprocess.run(
-            ["kamcmd", "-s", f"unixs:{self._directory / 'kamailio_ctl'}", *command],
-            capture_output=True,
-            text=True,
-            timeout=5,
-        )
-        return done.stdout
-
-    def banned(self, host: str) -> bool:
-        return re.search(rf"name: {re.escape(host)}$", self.control("htable.dump", "ban"), re.MULTILINE) is not None
-
-    def active(self, process: MediaProcess) -> bool:
-        """Whether calls are given to it."""
-        return process.sip_port in self._active()
-
-    def _active(self) -> set[int]:
-        if not (self._directory / "kamailio_ctl").exists():
-            return set()
-        listed = self.control("dispatcher.list")
-        return {int(port) for port in re.findall(r"URI: sip:[\d.]+:(\d+)\s+FLAGS: A[PX]", listed)}
 
 
 class Connection:

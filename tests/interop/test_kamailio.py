@@ -14,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kamailio_rig import INNER, OUTSIDE, PHONES, TRUNK, Caller, Edge, installed
+from kamailio_rig import Caller
 from numpy.typing import NDArray
 
 from console.certificates import CertificateFiles, ensure_certificates
 from demo.compare import caller_channel_matches
+from demo.edge import INNER, OUTSIDE, PHONES, TRUNK, Edge, find_kamailio
 from demo.g711 import Law, encode
 from demo.media_process import HOST, MediaProcess, RecordedCall
+from hotline.errors import UnavailableError
 from hotline.settings import ConsoleSettings, Settings
 
 BAN_S = 2
@@ -43,7 +45,10 @@ def trust(certificate: CertificateFiles) -> ssl.SSLContext:
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Media]:
     """Two media processes that hear nobody but the edge; the second takes few calls."""
-    installed()
+    try:
+        find_kamailio()
+    except UnavailableError as error:
+        pytest.skip(f"{error.message} ({error.hint}); `make test` installs it as root")
     peers = f'["{INNER}/32", "{PHONES}/32"]'
     first, second = (
         MediaProcess(
@@ -64,8 +69,9 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Media]:
 @pytest.fixture(scope="module")
 def edge(media: Media, certificate: CertificateFiles, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     folder = tmp_path_factory.mktemp("edge") / "edge"
-    files = {"certificate": certificate.certificate, "private_key": certificate.private_key}
-    with Edge(folder, media, **files, EDGE_BAN_S=str(BAN_S), EDGE_FLOOD="20") as running:
+    with Edge(
+        folder, media, (certificate.certificate, certificate.private_key), EDGE_BAN_S=str(BAN_S), EDGE_FLOOD="20"
+    ) as running:
         yield running
         assert running.running
 
@@ -283,9 +289,10 @@ def test_the_media_processes_side_is_closed_to_others(edge: Edge) -> None:
 def test_phones_come_by_an_address_of_their_own_and_their_word_is_not_taken_for_the_trunk_s(
     media: Media, certificate: CertificateFiles, tmp_path: Path
 ) -> None:
-    files = {"certificate": certificate.certificate, "private_key": certificate.private_key}
     asserted = [("P-Asserted-Identity", "<sip:13900000000@trunk>")]
-    with Edge(tmp_path / "edge", media, **files, EDGE_PHONES_ADDRESS=PHONES) as edge:
+    with Edge(
+        tmp_path / "edge", media, (certificate.certificate, certificate.private_key), EDGE_PHONES_ADDRESS=PHONES
+    ) as edge:
         for host, peer in ((TRUNK, INNER), ("127.0.0.81", PHONES)):
             with Caller(edge, host=host, headers=asserted) as caller:
                 assert caller.call() is not None
