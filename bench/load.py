@@ -287,6 +287,7 @@ class Generator:
         call.answer_ms, call.answered_at = (at_ns - call.invited_ns) / 1e6, now
         call.frames = round(call.seconds / FRAME_S)
         call.hang_up_at = now + call.frames * FRAME_S + TAIL_S
+        self._destinations[slot] = addresses(message.audio_host or self.load.host, 1)[0]
         self._destinations["port"][slot] = call.audio_port
         self._slot_of_port[call.audio_port] = slot
         self._next_frame[slot], self._last_frame[slot] = 0, call.frames

@@ -24,6 +24,7 @@ _CSEQ = re.compile(rb"^cseq\s*:\s*(\d+)\s+([A-Z]+)", re.I | re.M)
 _TO_TAG = re.compile(rb"^(?:to|t)\s*:.*?;\s*tag=([^;\s]+)", re.I | re.M)
 _CONTACT = re.compile(rb"^(?:contact|m)\s*:.*?(sip:[^>\s]+)", re.I | re.M)
 _ROUTE = re.compile(rb"^record-route\s*:\s*(.+?)\s*$", re.I | re.M)
+_AUDIO_HOST = re.compile(rb"^c=IN IP4 ([\d.]+)", re.M)
 _AUDIO_PORT = re.compile(rb"^m=audio (\d+) ", re.M)
 _COPIED = re.compile(rb"^(?:via|v|from|f|to|t|call-id|i|cseq|record-route)\s*:.*\r\n", re.I | re.M)
 
@@ -38,6 +39,7 @@ class Message:
     to_tag: str
     contact: str
     routes: str  # the route set in our order (RFC 3261 section 12.1.2), as one header's value
+    audio_host: str
     audio_port: int
     data: bytes
 
@@ -47,7 +49,8 @@ class Message:
         call_id, cseq = _CALL_ID.search(data), _CSEQ.search(data)
         if call_id is None or cseq is None:
             return None
-        tag, contact, port = _TO_TAG.search(data), _CONTACT.search(data), _AUDIO_PORT.search(data)
+        tag, contact = _TO_TAG.search(data), _CONTACT.search(data)
+        host, port = _AUDIO_HOST.search(data), _AUDIO_PORT.search(data)
         return cls(
             status=int(data[8:11]) if data.startswith(b"SIP/2.0 ") else 0,
             method=cseq[2].decode(),
@@ -55,6 +58,7 @@ class Message:
             to_tag=tag[1].decode("ascii", "replace") if tag else "",
             contact=contact[1].decode("ascii", "replace") if contact else "",
             routes=", ".join(reversed(b",".join(_ROUTE.findall(data)).decode("ascii", "replace").split(","))),
+            audio_host=host[1].decode() if host else "",
             audio_port=int(port[1]) if port else 0,
             data=data,
         )

@@ -48,7 +48,8 @@ def free_tcp_and_udp_port(host: str) -> int:
 class Edge:
     """Kamailio on free ports; a context manager that waits until every media process is in use.
 
-    With a certificate (chain and key) it takes TLS and WebSocket. `settings`: further variables of the configuration."""
+    With a certificate (chain and key) it takes TLS and WebSocket; `settings`: further variables of the file.
+    """
 
     def __init__(
         self,
