@@ -73,8 +73,8 @@ def measure(run: Run, processes: int, folder: Path) -> dict[str, Any]:
 
 
 def busy_s() -> float:
-    """Seconds that all cores together have worked so far (proc(5): stat; idle and iowait are not work)."""
-    fields = [int(field) for field in Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:9]]
+    """Seconds that all cores together have worked so far (proc(5): stat; idle, waiting and stolen time is not work)."""
+    fields = [int(field) for field in Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:8]]
     return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 
 

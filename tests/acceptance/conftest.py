@@ -117,19 +117,19 @@ class Product:
         return None
 
     def kill(self, name: str) -> int:
-        """kill -9; returns the process id it had."""
+        """kill -9; returns the process id it had (of several media processes: one)."""
         pid = self.pid_of(name)
         assert pid is not None, f"no process {name}"
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def dial(self, caller: str, *options: str) -> "DialledCall":
+    def dial(self, caller: str, *options: str, port: int | None = None) -> "DialledCall":
         """A call from a phone in a process of its own."""
         return DialledCall(
             subprocess.Popen(
                 [
                     *(sys.executable, "-m", "demo.phone", "--json", "--caller", caller, "--from", "13800138000"),
-                    *("--to", f"sip:12345@127.0.0.1:{self.sip_port}", *options),
+                    *("--to", f"sip:12345@127.0.0.1:{port or self.sip_port}", *options),
                 ],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
@@ -153,7 +153,7 @@ class Product:
 
     def spooled(self) -> list[Journal]:
         """Journals that are not yet rows."""
-        return [Journal.read(path) for path in sorted((self.folder / "spool/n1").glob("*.jsonl"))]
+        return [Journal.read(path) for path in sorted(self.folder.glob("spool/*/*.jsonl"))]
 
     def await_tickets(self, count: int, *, seconds: float = 60.0) -> list[Ticket]:
         """Waits until there are `count` tickets."""

@@ -1,0 +1,59 @@
+"""`hotline serve` with several media processes."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Product, free_port, wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def two_free_ports() -> int:
+    """The first of two free UDP ports in a row."""
+    while True:
+        port = free_port(socket.SOCK_DGRAM)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as second:
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+def test_a_call_to_each_media_process_becomes_a_ticket_and_a_dead_one_is_back(product_folder: Path) -> None:
+    port = two_free_ports()
+    settings = {"HOTLINE_MEDIA__PROCESSES": "2", "HOTLINE_SIP__PORT": str(port)}
+    product = Product(product_folder, settings)
+    product.start()
+    try:
+        calls = [product.dial("gas_smell", "--hang-up-after", "3", port=port + index) for index in range(2)]
+        assert [call.end()["reason"] for call in calls] == ["hung_up"] * 2
+        tickets = product.await_tickets(2)
+        rows = product.calls()
+        assert sorted(row.node for row in rows) == ["n1", "n1-2"]
+        assert {ticket.call_id for ticket in tickets} == {row.id for row in rows}
+        for row in rows:  # the number reached the process that has the call
+            told = [entry["number"] for entry in row.details["entries"] if entry["kind"] == "number"]
+            assert told == [ticket.number for ticket in tickets if ticket.call_id == row.id]
+        assert product.spooled() == []
+
+        dead = product.kill("media")
+        assert doctor(product) == 1, "one of two is not enough"
+        wait_for(lambda: doctor(product) == 0 or None, seconds=10, what="a new media process")
+        assert product.process is not None
+        assert dead not in children(product.process.pid)
+    finally:
+        product.stop()
+
+
+def doctor(product: Product) -> int:
+    """What `hotline doctor` says of the media processes: 0 where all answer."""
+    command = [sys.executable, "-m", "hotline.cli", "doctor", "--process", "media"]
+    return subprocess.run(command, env=product.environment, cwd=product.folder, capture_output=True).returncode
+
+
+def children(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()}
