@@ -18,9 +18,9 @@ SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 class Latch:
     """Where one call's packets come from and go to."""
 
-    def __init__(self, address: RtpAddress) -> None:
+    def __init__(self, address: RtpAddress | None) -> None:
         self.source: SocketAddress | None = None
-        self.destination: SocketAddress = (address.host, address.port)
+        self.destination: SocketAddress | None = None if address is None else (address.host, address.port)
         self._left: SocketAddress | None = None
 
     def admits(self, source: SocketAddress, *, silent_s: float) -> bool:

@@ -26,6 +26,12 @@ class Rings:
         columns = (positions[:, None] + np.arange(samples.shape[1])) % RING
         self._samples[slots[:, None], columns] = samples
 
+    def add(self, slot: int, samples: Samples, *, position: int) -> None:
+        """Adds mono samples to what is there; the sum saturates."""
+        columns = (position + np.arange(len(samples))) % RING
+        total = self._samples[slot, columns].astype(np.int32) + samples
+        self._samples[slot, columns] = np.clip(total, -32768, 32767)
+
     def put_frames(self, slots: Slots, samples: Samples, *, position: int) -> None:
         """Writes (calls, 160) samples at one position for all, a multiple of 160."""
         column = position % RING

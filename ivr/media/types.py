@@ -1,5 +1,6 @@
 """What the engine and the call layer say to each other."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
@@ -116,14 +117,15 @@ class AudioTap(Protocol):
     def feed(self, pcm: bytes) -> None: ...
 
 
-class MediaCall(Protocol):
-    """A call inside the engine. All methods return at once and may be called from any thread."""
+class Leg(Protocol):
+    """One party's RTP inside the engine. All methods return at once and may be called from any thread."""
 
     @property
     def local_port(self) -> int: ...
 
-    def play(self, samples: Samples, *, token: int) -> None:
-        """Plays after what is queued; `on_playback_ended(token, ...)` follows exactly once for each call of play."""
+    def play(self, samples: Samples, *, token: int, loop: bool = False) -> None:
+        """Plays to this party alone, after what is queued; `on_playback_ended(token, ...)` follows exactly once for
+        each call of play. A looped piece, music, goes on until `stop_playing`."""
         ...
 
     def stop_playing(self) -> None:
@@ -131,7 +133,11 @@ class MediaCall(Protocol):
         ...
 
     def update(self, remote: RemoteMedia) -> None:
-        """A re-INVITE: new address, codec or direction."""
+        """The first answer of a leg that we offered, or a re-INVITE: new address, codec or direction."""
+        ...
+
+    def quality(self) -> StreamQuality:
+        """How the stream fares, or fared until the leg was closed."""
         ...
 
     def offset_ms(self) -> int:
@@ -139,5 +145,37 @@ class MediaCall(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends media and flushes the recording and the tap; idempotent."""
+        """This party leaves; with the caller's leg the whole call ends, recording and taps flushed. Idempotent."""
+        ...
+
+
+class MediaCall(Leg, Protocol):
+    """The caller's leg and the call around it: further legs, who hears whom, the recording."""
+
+    def add_leg(
+        self,
+        name: str,
+        *,
+        listener: MediaListener,
+        remote: RemoteMedia | None,
+        tap: AudioTap | None = None,
+        track: RecordingSink | None = None,
+    ) -> Leg:
+        """Another party, unheard until a mix says else. `remote` None: we offer, and `update` follows."""
+        ...
+
+    def set_mix(self, mix: Mapping[tuple[str, str], float]) -> None:
+        """Who hears whom from now on, the whole matrix (`mixer.Mix`); changes are ramped."""
+        ...
+
+    def pause_recording(self) -> None:
+        """Recording, tracks and taps get silence of the right length from now on."""
+        ...
+
+    def resume_recording(self) -> None:
+        """And audio again."""
+        ...
+
+    def adopt(self, leg: Leg, name: str) -> None:
+        """Takes over a leg of another call (attended transfer). A caller's leg leaves its own call, which ends."""
         ...

@@ -41,3 +41,27 @@ def test_clearing_names_what_did_not_end_and_the_next_piece_starts_at_its_start(
     assert not playback
     playback.add(piece(160, 3), token=3)
     assert frames(playback) == [([(3, 160)], [3])]
+
+
+def test_looped_piece_repeats_without_a_gap_until_cleared():
+    playback = Playback()
+    playback.add(np.arange(250, dtype=np.int16), token=1, loop=True)
+    playback.add(piece(10, 9), token=2)
+    played = np.zeros((5, 160), np.int16)
+    assert [playback.fill(frame) for frame in played] == [[]] * 5
+    assert np.array_equal(played.ravel(), np.resize(np.arange(250), 800))
+    assert playback.clear() == [1, 2]
+
+
+def test_looped_piece_shorter_than_a_frame_fills_it():
+    playback = Playback()
+    playback.add(np.array([1, 2, 3], np.int16), token=1, loop=True)
+    frame = np.zeros(160, np.int16)
+    playback.fill(frame)
+    assert np.array_equal(frame, np.resize([1, 2, 3], 160))
+
+
+def test_looped_nothing_ends_at_once():
+    playback = Playback()
+    playback.add(piece(0, 0), token=1, loop=True)
+    assert frames(playback) == [([(0, 160)], [1])]

@@ -1,0 +1,110 @@
+"""A call and its legs on the engine thread: who hears whom, and the recording.
+
+The recording is made of what the legs' jitter buffers placed by timestamp, some 200 ms behind the head, when nothing
+more is waited for. So it holds late packets too, and neither adaptive playout nor concealment ever touches it. Left is
+the caller; right are the prompts he was sent and the other legs, each as loud as the mix's row "recording" says.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+
+from ivr.media.bridge import Edge
+from ivr.media.gain import GainCurve
+from ivr.media.jitterbuffer import JitterBuffer
+from ivr.media.leg import EngineLeg
+from ivr.media.mixer import CALLER, RECORDING, Mix
+from ivr.media.ring import Slots
+from ivr.media.sender import Sender
+from ivr.media.types import RecordingSink, Samples
+
+BLOCK = 1600
+"""Samples written at once, at most: 200 ms."""
+
+
+class Room:
+    """One call. `reserved`: names given out, whether or not the leg has begun; the engine's lock guards it."""
+
+    def __init__(self, sink: RecordingSink) -> None:
+        self.reserved = {CALLER, RECORDING}
+        self.origin: int | None = None  # timeline position at which the call began
+        self.ended = False
+        self.legs: dict[str, EngineLeg] = {}
+        self.mix: Mix = {}
+        self._sink = sink
+        self._on = GainCurve(1.0)  # 0 while the recording is paused
+        self._left: deque[Samples] = deque()  # taken from the caller and not yet written
+        self._written = 0
+
+    @property
+    def caller(self) -> EngineLeg:
+        """The leg with which the call ends."""
+        return self.legs[CALLER]
+
+    def join(self, leg: EngineLeg, *, name: str, position: int) -> None:
+        """A leg's timeline begins here at `position`."""
+        if self.origin is None:
+            self.origin = self._written = position
+        leg.room, leg.name, leg.recorded = self, name, GainCurve(0.0)
+        self.legs[name] = leg
+
+    def leave(self, leg: EngineLeg) -> None:
+        """The leg is no part of the call any more."""
+        del self.legs[leg.name]
+        self.reserved.discard(leg.name)
+
+    def edges(self) -> tuple[Slots, Mapping[Edge, float]]:
+        """The slots of the call, and the mix among those that are there."""
+        slots = np.array([leg.slot for leg in self.legs.values()], np.intp)
+        return slots, {
+            (self.legs[hearer].slot, self.legs[source].slot): gain
+            for (hearer, source), gain in self.mix.items()
+            if hearer in self.legs and source in self.legs
+        }
+
+    def set_recorded(self, positions: Mapping[str, int]) -> None:
+        """The mix's row "recording" takes effect, for each leg at the position that is heard of it now."""
+        for name, leg in self.legs.items():
+            if name != CALLER:
+                leg.recorded.step(positions[name], self.mix.get((RECORDING, name), 0.0))
+
+    def record(self, *, on: bool, position: int) -> None:
+        """Audio from `position` on, or silence."""
+        self._on.step(position, 1.0 if on else 0.0)
+
+    def take(self, leg: EngineLeg, until: int, *, jitter: JitterBuffer, sender: Sender) -> None:
+        """Moves what the leg said up to `until` to its tap, its track and the recording."""
+        slot = leg.slot
+        while (count := min(until - jitter.frontier(slot), BLOCK)) > 0:
+            position = jitter.frontier(slot)
+            samples = self._on.apply(jitter.take(slot, count=count), position)
+            if leg.tap is not None:
+                leg.tap.feed(samples.tobytes())
+            if leg.track is not None:
+                leg.track.write(samples[:, None])
+            if leg is self.caller:
+                self._left.append(samples)
+            else:
+                sender.add(self.caller.slot, leg.recorded.apply(samples, position), position=position)
+                leg.recorded.forget(position)
+            self._write(jitter, sender)
+
+    def close_recording(self) -> None:
+        """The recording is whole; idempotent."""
+        if not self.ended:
+            self.ended = True
+            self._sink.close()
+
+    def _write(self, jitter: JitterBuffer, sender: Sender) -> None:
+        """Writes as far as every leg was taken."""
+        ready = min(jitter.frontier(leg.slot) for leg in self.legs.values())
+        while self._left and self._written + len(self._left[0]) <= ready:
+            left = self._left.popleft()
+            right = sender.take(self.caller.slot, position=self._written, count=len(left))
+            stereo = np.empty((len(left), 2), np.int16)
+            stereo[:, 0] = left
+            stereo[:, 1] = self._on.apply(right, self._written)
+            self._sink.write(stereo)
+            self._written += len(left)
+            self._on.forget(self._written)
