@@ -38,6 +38,7 @@ JITTER_LIMIT_MS = 10.0
 ANSWER_LIMIT_MS = 50.0
 SAMPLE_S = 0.5
 GENERATOR = Path(__file__).with_name("load.py")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -66,10 +67,8 @@ class Watch:
 
     def look(self) -> None:
         """Takes a sample."""
-        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        self.rss_mb = max(self.rss_mb, int(fields["VmRSS"].split()[0]) / 1024)
-        self.threads = max(self.threads, int(fields["Threads"]))
+        self.rss_mb = max(self.rss_mb, resident_mb(self.pid))
+        self.threads = max(self.threads, len(os.listdir(f"/proc/{self.pid}/task")))
         self.descriptors = max(self.descriptors, len(os.listdir(f"/proc/{self.pid}/fd")))
 
     def thread_cpu_s(self) -> dict[tuple[int, str], float]:
@@ -99,6 +98,11 @@ class Watch:
             "threads": self.threads,
             "descriptors": self.descriptors,
         }
+
+
+def resident_mb(pid: int) -> float:
+    """Memory of a process in RAM (proc(5): the second field of statm)."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES / (1 << 20)
 
 
 def generate(host: str, port: int, *options: str, timeout_s: float) -> dict[str, Any]:
@@ -199,10 +203,11 @@ def sipp_echo() -> Iterator[tuple[int, int]]:
 
 def targets_of(figures: dict[str, Any]) -> dict[str, Any]:
     """The figures that have limits."""
+    lost = figures["lost_calls"] + figures["lost_packets"] + figures["skipped_frames"]
     targets = {
         "send_jitter_p99_ms": target(_or_worst(figures["send_jitter_p99_ms"]), JITTER_LIMIT_MS, "ms"),
         "answer_p99_ms": target(_or_worst(figures["answer_p99_ms"]), ANSWER_LIMIT_MS, "ms"),
-        "lost": target(figures["lost_calls"] + figures["lost_packets"], 0, "calls and packets"),
+        "lost": target(lost, 0, "calls, packets and frames"),
     }
     if "inexact" in figures:
         targets["cpu_s_per_call_s"] = target(figures["cpu_s_per_call_s"], CPU_LIMIT, "cpu_s_per_call_s")
@@ -231,7 +236,8 @@ def tell(row: dict[str, Any]) -> None:
                 f"{name:8} {row['calls']:5} calls  {1000 * figures['cpu_s_per_call_s']:6.3f} ms/s  jitter p50/p99/max "
                 f"{figures['send_jitter_p50_ms']}/{figures['send_jitter_p99_ms']}/{figures['send_jitter_max_ms']} ms  "
                 f"answer p50/p99 {figures['answer_p50_ms']}/{figures['answer_p99_ms']} ms  "
-                f"lost {figures['lost_calls']} calls {figures['lost_packets']} packets  "
+                f"lost {figures['lost_calls']} calls {figures['lost_packets']} packets "
+                f"{figures['skipped_frames']} frames  "
                 f"inexact {figures.get('inexact', '-')}  late ticks {figures['late_ticks']}"
             )
 
