@@ -3,7 +3,8 @@
     python tools/prompts/finish.py ivr/prompts/zh/prompts.tsv raw/ ivr/prompts/zh/
 
 The raw WAV files (16 bit, any rate, mono or stereo, named after the first column) come from an announcer or from
-`speak.py`. Rows whose spoken form is "-" are tones and made here. A prompt that has no raw file keeps the one it has.
+`speak.py`. Rows whose spoken form is "-" are tones and made here, "♪" is music (`music.py`). A prompt that has no raw
+file keeps the one it has.
 """
 
 import argparse
@@ -17,14 +18,10 @@ import soxr
 from numpy.typing import NDArray
 
 from hotline.errors import HotlineError
+from ivr.prompt_audio import finish, to_samples
 from ivr.prompts import PROMPT_LIST, PromptLibrary
 
 RATE = 8000
-BLOCK = 80  # 10 ms: the grain in which loudness is judged
-LEVEL_DBFS = -18.0  # RMS of what is spoken, pauses left out
-PEAK = 10 ** (-1 / 20)
-SILENCE_BELOW_PEAK_DB = 40.0
-MARGIN = round(0.06 * RATE)
 FADE = round(0.008 * RATE)
 TONE_HZ, TONE_S = 880.0, 0.25
 
@@ -39,29 +36,6 @@ def read(path: Path) -> Audio:
         samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").astype(float) / 32768
         mono = samples.reshape(-1, wav.getnchannels()).mean(axis=1)
         return np.asarray(soxr.resample(mono, wav.getframerate(), RATE, quality="VHQ"), float)
-
-
-def block_levels(audio: Audio) -> Audio:
-    """RMS in dBFS of each whole block of 10 ms."""
-    blocks = audio[: len(audio) // BLOCK * BLOCK].reshape(-1, BLOCK)
-    return np.asarray(20 * np.log10(np.sqrt((blocks**2).mean(axis=1)) + 1e-9))
-
-
-def finish(audio: Audio) -> Audio:
-    """Trims to 60 ms of silence at both ends, sets the level of the spoken part, fades the edges."""
-    levels = block_levels(audio)
-    spoken = np.flatnonzero(levels > levels.max() - SILENCE_BELOW_PEAK_DB)
-    first, last = spoken[0] * BLOCK, (spoken[-1] + 1) * BLOCK
-    padded = np.pad(audio, MARGIN)
-    audio = padded[first : last + 2 * MARGIN].copy()
-    loud = block_levels(audio)
-    loud = loud[loud > loud.max() - 25]
-    gain = 10 ** ((LEVEL_DBFS - 10 * np.log10((10 ** (loud / 10)).mean())) / 20)
-    audio *= min(gain, PEAK / np.abs(audio).max())
-    ramp = np.linspace(0, 1, FADE)
-    audio[:FADE] *= ramp
-    audio[-FADE:] *= ramp[::-1]
-    return audio
 
 
 def tone() -> Audio:
@@ -88,7 +62,7 @@ def main() -> None:
             audio = finish(tone() if row["spoken"] == "-" else read(raw))
             with wave.open(str(arguments.out / f"{row['name']}.wav"), "wb") as wav:
                 wav.setparams((1, 2, RATE, 0, "NONE", ""))
-                wav.writeframes(np.round(audio * 32767).astype("<i2").tobytes())
+                wav.writeframes(to_samples(audio).astype("<i2").tobytes())
     listed = arguments.out / PROMPT_LIST
     if not listed.exists() or not listed.samefile(arguments.prompts):
         listed.write_bytes(arguments.prompts.read_bytes())

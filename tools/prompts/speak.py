@@ -88,7 +88,7 @@ def main() -> None:
     voice = Voice()
     with open(arguments.prompts, encoding="utf-8", newline="") as handle:
         for row in csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE):
-            if row["spoken"] == "-":  # not speech: finish.py makes the tones
+            if row["spoken"] in ("-", "♪"):  # not speech: finish.py makes the tones, music.py the music
                 continue
             text, speed = row["spoken"] or row["text"], float(row["speed"] or 1)
             audio = voice.listed(text, speed) if "[" in text else voice.sentence(text, speed)

@@ -130,7 +130,7 @@ def test_bundled_notice_is_short(bundled: PromptLibrary) -> None:
 
 
 def test_bundled_speech_is_trimmed_and_equally_loud(bundled: PromptLibrary) -> None:
-    for name in bundled.names:
+    for name in set(bundled.names) - {"hold_music"}:
         audio = bundled.samples(name) / 32768
         blocks = np.sqrt((audio[: len(audio) // 80 * 80].reshape(-1, 80) ** 2).mean(axis=1))
         loud = np.flatnonzero(blocks > blocks.max() * 0.01)

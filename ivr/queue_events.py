@@ -1,0 +1,143 @@
+"""What happens at the queues and seats (events) and what is to be done (commands): one frozen dataclass each."""
+
+from dataclasses import dataclass
+
+# --- events ---
+
+
+@dataclass(frozen=True)
+class CallerJoined:
+    """A caller wants to wait. `skills` and `priority` add to the queue's own."""
+
+    call: str
+    queue: str
+    skills: frozenset[str] = frozenset()
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class CallerLeft:
+    """The caller hung up or chose something else; also the end of a conversation by the caller."""
+
+    call: str
+
+
+@dataclass(frozen=True)
+class SeatSignedIn:
+    """A seat is there and ready; signing in again changes its queues and skills."""
+
+    seat: str
+    queues: tuple[str, ...]
+    skills: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class SeatSignedOut:
+    """A seat is gone. A conversation it holds goes on until it is ended."""
+
+    seat: str
+
+
+@dataclass(frozen=True)
+class SeatReady:
+    """The seat takes calls (again), before its wrap-up time is over if it wants."""
+
+    seat: str
+
+
+@dataclass(frozen=True)
+class SeatAway:
+    """The seat takes no calls; a conversation it holds goes on."""
+
+    seat: str
+
+
+@dataclass(frozen=True)
+class SeatAnswered:
+    """The seat picked up."""
+
+    call: str
+    seat: str
+
+
+@dataclass(frozen=True)
+class SeatNotAnswered:
+    """The seat did not take the call; `busy`: it is on another line."""
+
+    call: str
+    seat: str
+    busy: bool = False
+
+
+@dataclass(frozen=True)
+class ConversationEnded:
+    """The seat left the conversation."""
+
+    call: str
+    seat: str
+
+
+@dataclass(frozen=True)
+class TimePassed:
+    """`now` has reached the deadline."""
+
+
+QueueEvent = (
+    CallerJoined
+    | CallerLeft
+    | SeatSignedIn
+    | SeatSignedOut
+    | SeatReady
+    | SeatAway
+    | SeatAnswered
+    | SeatNotAnswered
+    | ConversationEnded
+    | TimePassed
+)
+
+
+# --- commands ---
+
+
+@dataclass(frozen=True)
+class RingSeats:
+    """Ring these seats for the caller; `SeatAnswered` or `SeatNotAnswered` follow."""
+
+    call: str
+    seats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CancelRinging:
+    """Stop ringing these seats for the caller."""
+
+    call: str
+    seats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Connect:
+    """The caller and the seat talk."""
+
+    call: str
+    seat: str
+
+
+@dataclass(frozen=True)
+class Announce:
+    """Tell the caller the position (1: next) and the expected wait in seconds."""
+
+    call: str
+    position: int
+    wait_s: float
+
+
+@dataclass(frozen=True)
+class Overflow:
+    """The queue gives the caller up: `full`, `closed` or `timeout`."""
+
+    call: str
+    reason: str
+
+
+QueueCommand = RingSeats | CancelRinging | Connect | Announce | Overflow
