@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Product, free_port, wait_for
 
+from ivr.journal import Journal
+
 pytestmark = pytest.mark.slow
 
 
@@ -36,7 +38,8 @@ def test_a_call_to_each_media_process_becomes_a_ticket_and_a_dead_one_is_back(pr
         assert sorted(row.node for row in rows) == ["n1", "n1-2"]
         assert {ticket.call_id for ticket in tickets} == {row.id for row in rows}
         for row in rows:  # the number reached the process that has the call
-            told = [entry["number"] for entry in row.details["entries"] if entry["kind"] == "number"]
+            (journal,) = (product.folder / "recordings").rglob(f"*{row.id}.jsonl")
+            told = [entry.data["number"] for entry in Journal.read(journal).all("number")]
             assert told == [ticket.number for ticket in tickets if ticket.call_id == row.id]
         assert product.spooled() == []
 

@@ -75,14 +75,20 @@ class Connection:
             except TimeoutError:
                 return None
             return received if isinstance(received, bytes) else received.encode()
+        if (whole := self._whole_message()) is not None:
+            return whole
         self._socket.settimeout(timeout_s)
         try:
-            self._buffer += self._socket.recv(65536)
+            received = self._socket.recv(65536)
         except (TimeoutError, ConnectionError):
             return None
         if self.transport == "UDP":
-            message, self._buffer = self._buffer, b""
-            return message
+            return received
+        self._buffer += received
+        return self._whole_message()
+
+    def _whole_message(self) -> bytes | None:
+        """The first message of a stream, once all of it is there (RFC 3261 section 18.3)."""
         head, end, rest = self._buffer.partition(b"\r\n\r\n")
         length = re.search(rb"(?i)^content-length:\s*(\d+)", head, re.MULTILINE)
         if not end or length is None or len(rest) < int(length[1]):

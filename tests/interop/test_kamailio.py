@@ -1,9 +1,11 @@
 """The edge as it is shipped, in front of two media processes: what callers, carriers and attackers see."""
 
 import os
+import re
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 from console.certificates import CertificateFiles, ensure_certificates
 from demo.compare import caller_channel_matches
-from demo.edge import INNER, OUTSIDE, PHONES, TRUNK, Edge, find_kamailio
+from demo.edge import CONFIGURATION, INNER, OUTSIDE, PHONES, TRUNK, Edge, find_kamailio
 from demo.g711 import Law, encode
 from demo.media_process import HOST, MediaProcess, RecordedCall
 from hotline.errors import UnavailableError
@@ -28,6 +30,14 @@ from hotline.settings import ConsoleSettings, Settings
 BAN_S = 2
 FAILOVER_S = 5.0
 Media = tuple[MediaProcess, MediaProcess]
+
+
+@pytest.fixture(scope="module")
+def kamailio() -> str:
+    try:
+        return find_kamailio()
+    except UnavailableError as error:
+        pytest.skip(f"{error.message} ({error.hint}); `make test` installs it as root")
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +53,8 @@ def trust(certificate: CertificateFiles) -> ssl.SSLContext:
 
 
 @pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Media]:
+def media(kamailio: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Media]:
     """Two media processes that hear nobody but the edge; the second takes few calls."""
-    try:
-        find_kamailio()
-    except UnavailableError as error:
-        pytest.skip(f"{error.message} ({error.hint}); `make test` installs it as root")
     peers = f'["{INNER}/32", "{PHONES}/32"]'
     first, second = (
         MediaProcess(
@@ -74,6 +80,22 @@ def edge(media: Media, certificate: CertificateFiles, tmp_path_factory: pytest.T
     ) as running:
         yield running
         assert running.running
+
+
+def test_every_variable_is_explained_and_the_example_is_one_kamailio_takes(kamailio: str, tmp_path: Path) -> None:
+    text = CONFIGURATION.read_text("utf-8")
+    used = set(re.findall(r"^#!(?:try)?defenvs? (EDGE_\w+)$", text, re.MULTILINE))
+    assert set(re.findall(r"^#   (EDGE_\w+) ", text, re.MULTILINE)) == used
+    needed = set(re.findall(r"^#!defenvs? (EDGE_\w+)$", text, re.MULTILINE))
+    example = CONFIGURATION.with_name("edge.env").read_text("utf-8")
+    values = dict(line.split("=", 1) for line in example.splitlines() if line and not line.startswith("#"))
+    assert needed - set(values) == {"EDGE_MASK_KEY"}, "a secret is everybody's own"
+    assert {name for name in values if name.startswith("EDGE_")} <= used
+    check = [kamailio, "-c", "-m", "32", "-M", "8", "-f", str(CONFIGURATION)]
+    without_key = subprocess.run(check, env=values, cwd=tmp_path, capture_output=True, text=True)
+    assert without_key.returncode != 0
+    done = subprocess.run(check, env=values | {"EDGE_MASK_KEY": "k"}, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def recording_of(media: Media, caller: Caller) -> RecordedCall:
