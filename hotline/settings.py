@@ -106,9 +106,17 @@ class MediaSettings(Section):
     )
     rtp_port_min: Port = 20000
     rtp_port_max: Port = 29998
-    playout_delay_ms: int = Field(60, ge=20, le=400, description="jitter buffer depth")
+    playout_delay_ms: int = Field(60, ge=20, le=400, description="jitter buffer depth of recording and recognition")
+    playout_min_ms: int = Field(40, ge=20, le=200, description="least delay of what parties of a call hear")
+    playout_max_ms: int = Field(200, ge=20, le=200, description="largest delay of what parties of a call hear")
     rtp_timeout_s: float = Field(30.0, gt=0, description="no packet for so long: BYE")
     max_call_s: float = Field(1800.0, gt=0, description="a call is ended after so long")
+
+    @model_validator(mode="after")
+    def _delays_in_order(self) -> "MediaSettings":
+        if self.playout_min_ms > self.playout_max_ms:
+            raise ValueError(f"playout_min_ms ({self.playout_min_ms}) exceeds playout_max_ms ({self.playout_max_ms})")
+        return self
 
     def rtp_ports(self) -> range:
         """The even ports of the range, one a call (RFC 3550 section 11)."""

@@ -55,6 +55,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         port_max=settings.media.rtp_port_max,
         max_calls=settings.sip.max_calls,
         playout_delay_ms=settings.media.playout_delay_ms,
+        playout_min_ms=settings.media.playout_min_ms,
+        playout_max_ms=settings.media.playout_max_ms,
         rtp_timeout_s=settings.media.rtp_timeout_s,
     )
     exchange: Exchange | None = None

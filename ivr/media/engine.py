@@ -93,10 +93,14 @@ class MediaEngine:
         max_calls: int,
         max_legs: int | None = None,
         playout_delay_ms: int,
+        playout_min_ms: int = 40,
+        playout_max_ms: int = 200,
         rtp_timeout_s: float,
         speech_hangover_ms: int = 300,
     ) -> None:
-        """`max_legs`: callers and other parties together; without it there may be as many others as callers."""
+        """`max_legs`: callers and other parties together; without it there may be as many others as callers.
+        `playout_delay_ms` is where the recording places a stream; what parties hear of each other adapts between
+        `playout_min_ms` and `playout_max_ms`, whatever the recording's."""
         slots = 2 * max_calls if max_legs is None else max_legs
         self._rtp_timeout_s = rtp_timeout_s
         self._lock = threading.Lock()  # guards _ports, _free, _open_calls, _stopping and the rooms' reserved names
@@ -112,7 +116,12 @@ class MediaEngine:
         self._legs: dict[int, EngineLeg] = {}
         self._active = np.zeros(slots, bool)
         self._record_ticks = np.full(slots, RECORD_TICKS)
-        self._jitter = JitterBuffer(slots=slots, delay=playout_delay_ms * SAMPLE_RATE // 1000)
+        self._jitter = JitterBuffer(
+            slots=slots,
+            delay=playout_delay_ms * SAMPLE_RATE // 1000,
+            least=playout_min_ms * SAMPLE_RATE // 1000,
+            most=playout_max_ms * SAMPLE_RATE // 1000,
+        )
         self._receiver = Receiver(slots=slots, jitter=self._jitter, guard=self._guard)
         self._sender = Sender(slots=slots)
         self._bridge = Bridge()
@@ -222,7 +231,7 @@ class MediaEngine:
         for slot in self._receiver.expired(now=now, timeout_s=self._rtp_timeout_s):
             self._guard(self._legs[slot], self._legs[slot].listener.on_media_timeout)
         hearers = self._bridge.hearers
-        heard = self._bridge.mix(self._jitter.frames(self._bridge.sources, head=self._head))
+        heard = self._bridge.mix(self._jitter.playout.read(self._bridge.sources, head=self._head))
         ended = self._sender.send(head=self._head, hearers=hearers, heard=heard)
         self._head += FRAME_SAMPLES
         for leg, tokens in ended:
@@ -356,7 +365,8 @@ class MediaEngine:
     def _apply_mix(self, room: Room) -> None:
         if len(room.legs) > 1 or room.mix:
             self._bridge.set(*room.edges())
-            room.set_recorded(dict.fromkeys(room.legs, self._head))
+            heard = {name: self._jitter.playout.position(leg.slot, head=self._head) for name, leg in room.legs.items()}
+            room.set_recorded(heard)
 
     def _adopt(self, room: Room, leg: EngineLeg, name: str) -> None:
         """The leg goes on in `room`; what was heard of it until now is its old call's."""

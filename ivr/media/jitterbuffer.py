@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.media.playout import Playout
 from ivr.media.ring import RING, Rings, Slots
 from ivr.media.types import SAMPLE_RATE, Samples
 
@@ -53,9 +54,17 @@ class StreamCounters:
 class JitterBuffer:
     """Tables over `slots` calls. Arrays of slots must name each slot once."""
 
-    def __init__(self, *, slots: int, delay: int) -> None:
+    def __init__(self, *, slots: int, delay: int, least: int | None = None, most: int | None = None) -> None:
+        """`delay` is where a stream is placed; what other parties hear of it adapts between `least` and `most`."""
         self.delay = delay
         self._rings = Rings(slots=slots)
+        self.playout = Playout(
+            slots=slots,
+            rings=self._rings,
+            least=delay if least is None else least,
+            most=delay if most is None else most,
+            limit=LAG,
+        )
         self._frontier = np.zeros(slots, np.int64)
         self._end = np.zeros(slots, np.int64)  # after the last sample placed
         self._placed = np.zeros(slots, bool)
@@ -73,6 +82,7 @@ class JitterBuffer:
         self._frontier[slot] = self._end[slot] = position
         self._placed[slot] = self._heard[slot] = False
         self._off_since[slot] = -1
+        self.playout.close(slot)
         for counts in (self._received, self._late, self._dropped, self._lost):
             counts[slot] = 0
 
@@ -117,6 +127,7 @@ class JitterBuffer:
         self._off_since[slots[~late]] = -1
         self._end[slots] = np.maximum(self._end[slots], position + length)
         self._rings.put(slots, samples, positions=position)
+        self.playout.arrive(slots, position=position, length=length, head=head)
 
     def position(self, slot: int, *, timestamp: int, head: int) -> int | None:
         """Where `timestamp` of the present stream lies on the timeline, None where it cannot be told."""
@@ -128,7 +139,7 @@ class JitterBuffer:
         return int(position[0]) if fits[0] else None
 
     def frames(self, slots: Slots, *, head: int) -> Samples:
-        """What is heard now: (calls, 160)."""
+        """What is at the head now: (calls, 160)."""
         return self._rings.frames(slots, position=head)
 
     def take(self, slot: int, *, count: int) -> Samples:
@@ -163,6 +174,7 @@ class JitterBuffer:
         self._base_position[slots] = head + self.delay
         self._placed[slots] = True
         self._off_since[slots] = -1
+        self.playout.restart(slots)
 
     def _positions(
         self, slots: Slots, *, timestamp: NDArray[np.uint32], length: int, head: int

@@ -16,6 +16,7 @@ class Rings:
 
     def __init__(self, *, slots: int) -> None:
         self._samples = np.zeros((slots, RING), np.int16)
+        self._frames = self._samples.reshape(slots, -1, FRAME_SAMPLES)
 
     def clear(self, slot: int) -> None:
         """Makes one call's ring silent."""
@@ -41,6 +42,11 @@ class Rings:
         """The frames at `position`, a multiple of 160: (calls, 160)."""
         column = position % RING
         return self._samples[slots, column : column + FRAME_SAMPLES]
+
+    def frames_at(self, slots: Slots, *, positions: NDArray[np.int64]) -> Samples:
+        """A copy of the frame of each slot at its position, a multiple of 160: (calls, 160)."""
+        frames: Samples = self._frames[slots, positions // FRAME_SAMPLES % (RING // FRAME_SAMPLES)]
+        return frames
 
     def take(self, slot: int, *, position: int, count: int) -> Samples:
         """Removes and returns `count` samples, at most RING."""
