@@ -46,7 +46,9 @@ def measure(run: Run, processes: int, folder: Path) -> dict[str, Any]:
     with ExitStack() as stack:
         for process in media:
             stack.enter_context(process)
-        edge = stack.enter_context(Edge(folder / "edge", media, EDGE_TRUNKS=TRUNKS, EDGE_CALLS_PER_S="1000"))
+        edge = stack.enter_context(
+            Edge(folder / "edge", [process.sip_port for process in media], EDGE_TRUNKS=TRUNKS, EDGE_CALLS_PER_S="1000")
+        )
         watches = [Watch(process.pid) for process in media]
         edge_cpu, machine_cpu, began = family_cpu_s(edge.pid), busy_s(), time.monotonic()
         told = run.place(OUTSIDE, edge.port)

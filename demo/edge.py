@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from demo.media_process import HOST, MediaProcess
+from demo.media_process import HOST
 from hotline.errors import UnavailableError
 
 CONFIGURATION = Path(__file__).resolve().parent.parent / "deploy/kamailio/kamailio.cfg"
@@ -46,7 +46,7 @@ def free_tcp_and_udp_port(host: str) -> int:
 
 
 class Edge:
-    """Kamailio on free ports; a context manager that waits until every media process is in use.
+    """Kamailio on free ports; a context manager that waits until the media processes at `ports` are in use.
 
     With a certificate (chain and key) it takes TLS and WebSocket; `settings`: further variables of the file.
     """
@@ -54,7 +54,7 @@ class Edge:
     def __init__(
         self,
         directory: Path,
-        media: Sequence[MediaProcess],
+        ports: Sequence[int],
         certificate: tuple[Path, Path] | None = None,
         **settings: str,
     ) -> None:
@@ -63,7 +63,7 @@ class Edge:
         directory.mkdir(parents=True)
         self.port, self.tls_port, self.wss_port = (free_tcp_and_udp_port(OUTSIDE) for _ in range(3))
         self.inner_port = free_tcp_and_udp_port(INNER)
-        (directory / "media.list").write_text("".join(f"1 sip:{HOST}:{process.sip_port}\n" for process in media))
+        (directory / "media.list").write_text("".join(f"1 sip:{HOST}:{port}\n" for port in ports))
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("EDGE_")},
             "EDGE_ADDRESS": OUTSIDE,
@@ -139,9 +139,9 @@ class Edge:
     def banned(self, host: str) -> bool:
         return re.search(rf"name: {re.escape(host)}$", self.control("htable.dump", "ban"), re.MULTILINE) is not None
 
-    def active(self, process: MediaProcess) -> bool:
-        """Whether calls are given to it."""
-        return process.sip_port in self._active()
+    def active(self, port: int) -> bool:
+        """Whether calls are given to the media process at that SIP port."""
+        return port in self._active()
 
     def _active(self) -> set[int]:
         if not (self._directory / "kamailio_ctl").exists():
