@@ -24,6 +24,10 @@ from hotline.wiring import run_process
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="12345 公共热线")
 user_app = typer.Typer(no_args_is_help=True, help="控制台账号")
 app.add_typer(user_app, name="user")
+flow_app = typer.Typer(no_args_is_help=True, help="语音流程")
+app.add_typer(flow_app, name="flow")
+prompts_app = typer.Typer(no_args_is_help=True, help="语音提示")
+app.add_typer(prompts_app, name="prompts")
 out = Console()
 err = Console(stderr=True)
 
@@ -190,6 +194,84 @@ def user_list() -> None:
         for user in accounts.list_users(session):
             table.add_row(user.username, user.display_name, user.role, "停用" if user.disabled else "正常")
     out.print(table)
+
+
+@flow_app.command("check", help="检查流程文件，列出全部问题和行号；有问题时退出码为 1")
+def flow_check(
+    file: Path, prompts_dir: Annotated[Path | None, typer.Option(help="语音提示目录；不给则用设置里的")] = None
+) -> None:
+    """List all problems of a flow with their lines."""
+    from ivr.flow_loader import examine_flow
+    from ivr.prompts import PromptLibrary
+
+    library = PromptLibrary.load(prompts_dir or load_settings().flow.prompts_dir)
+    flow, problems = examine_flow(file, prompts=frozenset(library.names))
+    for problem in problems:
+        out.print(
+            f"[red]✗[/] {escape(f'{problem.path}:{problem.line}: {problem.message}')}", highlight=False, soft_wrap=True
+        )
+    if problems or flow is None:
+        raise typer.Exit(1)
+    out.print(f"[green]✓[/] {escape(flow.name)}: {len(flow.states)} 个状态，没有问题", highlight=False)
+
+
+@flow_app.command("draw", help="画出流程图：SVG 或 Mermaid")
+def flow_draw(
+    file: Path,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="写到这个文件；.svg 是图，其他是 Mermaid；不给则输出 Mermaid")
+    ] = None,
+    prompts_dir: Annotated[Path | None, typer.Option(help="语音提示目录；不给则用设置里的")] = None,
+) -> None:
+    """Draw a flow as SVG or Mermaid."""
+    from ivr.flow_draw import mermaid, svg
+    from ivr.flow_loader import load_flow
+    from ivr.prompts import PromptLibrary
+
+    library = PromptLibrary.load(prompts_dir or load_settings().flow.prompts_dir)
+    flow = load_flow(file, prompts=frozenset(library.names))
+    if to is None:
+        sys.stdout.write(mermaid(flow, text_of=library.text))
+        return
+    try:
+        to.write_text((svg if to.suffix == ".svg" else mermaid)(flow, text_of=library.text), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInputError(f"{to}: {error.strerror}") from error
+
+
+@prompts_app.command("check", help="检查语音提示：缺失、格式、响度、静音；有问题时退出码为 1")
+def prompts_check(
+    prompts_dir: Annotated[Path | None, typer.Argument(help="语音提示目录；不给则用设置里的")] = None,
+) -> None:
+    """List what is wrong with a folder of prompts."""
+    from ivr.prompt_check import check_prompts
+
+    directory = prompts_dir or load_settings().flow.prompts_dir
+    faults = check_prompts(directory)
+    for fault in faults:
+        out.print(
+            f"[red]✗[/] {escape(fault.name or str(directory))}: {escape(fault.message)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if faults:
+        raise typer.Exit(1)
+    out.print(f"[green]✓[/] {escape(str(directory))}: 没有问题", highlight=False, soft_wrap=True)
+
+
+@prompts_app.command("import", help="把任意格式的录音变成语音提示：8 kHz 单声道、统一响度、去掉首尾静音")
+def prompts_import(
+    file: Path,
+    name: Annotated[str, typer.Argument(help="提示的名字，例如 menu_main")],
+    text: Annotated[str, typer.Argument(help="录音里说的话，显示在通话记录里")],
+    prompts_dir: Annotated[Path | None, typer.Option(help="语音提示目录；不给则用设置里的")] = None,
+) -> None:
+    """Make a prompt of a recording."""
+    from ivr.prompt_import import import_prompt
+
+    directory = prompts_dir or load_settings().flow.prompts_dir
+    seconds = import_prompt(directory, file, name, text)
+    out.print(f"[green]✓[/] {escape(str(directory / name))}.wav: {seconds:.2f} 秒", highlight=False, soft_wrap=True)
 
 
 def console_address(settings: Settings) -> str:

@@ -18,12 +18,13 @@ def problems_of(flow: Flow, *, main: str) -> list[Problem]:
     starts = [name for name in (flow.start, *flow.entries.values()) if name in flow.states]
     every = _graph(flow, lambda passive: True)
     reached = _closure(starts, every)
-    problems = [
-        _at(state, f"state {name} is never reached")
+    unreached = [name for name, state in flow.states.items() if name not in reached and state.file == main]
+    problems = [_at(flow.states[name], _never_reached(name, after)) for name, after in _roots(every, unreached)]
+    ends = [
+        name
         for name, state in flow.states.items()
-        if name not in reached and state.file == main
+        if state.kind == "hangup" or any(target not in flow.states for _, target, _ in state.edges())
     ]
-    ends = [name for name, state in flow.states.items() if state.kind == "hangup"]
     leaving = _closure(ends, _reversed(every))
     problems += [
         _at(flow.states[name], f"state {name} is a dead end: no way leads to a hangup")
@@ -38,6 +39,24 @@ def problems_of(flow: Flow, *, main: str) -> list[Problem]:
 def reachable(flow: Flow) -> set[str]:
     """The states that some call may come to."""
     return _closure([flow.start, *flow.entries.values()], _graph(flow, lambda passive: True))
+
+
+def _never_reached(name: str, after: set[str]) -> str:
+    return f"state {name} is never reached" + (f", nor are {', '.join(sorted(after))}" if after else "")
+
+
+def _roots(graph: Graph, names: Iterable[str]) -> list[tuple[str, set[str]]]:
+    """Those of `names` that no other of them leads to (one of a ring), and the others that follow from each."""
+    among = dict.fromkeys(names)
+    follow = {name: _closure([name], graph) & among.keys() for name in among}
+    told: set[str] = set()
+    roots: list[tuple[str, set[str]]] = []
+    for name in among:
+        led_to = any(name in follow[other] and other not in follow[name] for other in among)
+        if not led_to and name not in told:
+            roots.append((name, follow[name] - {name}))
+            told |= follow[name]
+    return roots
 
 
 def _at(state: FlowState, message: str) -> Problem:

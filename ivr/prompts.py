@@ -17,7 +17,8 @@ from ivr.media.types import SAMPLE_RATE, Samples
 
 PROMPT_LIST = "prompts.tsv"
 MAX_PROMPT_S = 30.0
-HINT = "tools/prompts/finish.py makes prompts of an announcer's recordings"
+MAX_COUNT = 999
+HINT = "`hotline prompts import FILE NAME TEXT` makes a prompt of a recording"
 
 
 @dataclass(frozen=True)
@@ -29,25 +30,26 @@ class Prompt:
 
 
 class PromptLibrary:
-    """All prompts of a folder, in memory. Build it with `load`."""
+    """All prompts of a folder, in memory, and those of `fallback` where the folder lacks one. Build it with `load`."""
 
-    def __init__(self, prompts: Mapping[str, Prompt]) -> None:
-        self._prompts = dict(prompts)
+    def __init__(self, prompts: Mapping[str, Prompt], *, fallback: "PromptLibrary | None" = None) -> None:
+        self._counts = fallback is None or "count_10" in prompts
+        self._prompts: dict[str, Prompt] = {**(fallback._prompts if fallback is not None else {}), **prompts}
 
     @classmethod
-    def load(cls, directory: Path) -> "PromptLibrary":
+    def load(cls, directory: Path, *, fallback: "PromptLibrary | None" = None) -> "PromptLibrary":
         """Reads and checks a prompt folder; raises `ConfigurationError` naming every file that is wrong."""
-        texts = _read_list(directory / PROMPT_LIST)
+        texts = read_list(directory / PROMPT_LIST)
         prompts: dict[str, Prompt] = {}
         faults: list[str] = []
         for name, text in texts.items():
             try:
-                prompts[name] = Prompt(text=text, samples=_read_samples(directory / f"{name}.wav"))
+                prompts[name] = Prompt(text=text, samples=read_samples(directory / f"{name}.wav"))
             except ConfigurationError as error:
                 faults.append(error.message)
         if faults:
             raise ConfigurationError("; ".join(faults), hint=HINT)
-        return cls(prompts)
+        return cls(prompts, fallback=fallback)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,12 +81,53 @@ class PromptLibrary:
         self.require(names)
         return names
 
+    def expand(self, item: str) -> list[str]:
+        """The prompts of an item that a flow plays: a name, or `say:`, `count:` or `ordinal:` with a text."""
+        form, mark, text = item.partition(":")
+        if not mark:
+            return [item]
+        if form == "say" or not self._counts or not text.isdecimal() or int(text) > MAX_COUNT:
+            return self.spell(text)
+        return count_names(int(text), ordinal=form == "ordinal")
+
+    def words(self, item: str) -> str:
+        """What such an item says, for the transcript."""
+        _, mark, text = item.partition(":")
+        return self.text(item) if not mark else text
+
     def _prompt(self, name: str) -> Prompt:
         self.require((name,))
         return self._prompts[name]
 
 
-def _read_list(path: Path) -> dict[str, str]:
+def count_names(number: int, *, ordinal: bool = False) -> list[str]:
+    """The prompts that read 0 to 999 in Mandarin: `十二`, `一百零一`; 2 is `两`, as an ordinal `二`."""
+    if number == 2 and not ordinal:
+        return ["count_2"]
+    if number == 0:
+        return ["digit_0"]
+    hundreds, tens, ones = number // 100, number // 10 % 10, number % 10
+    names = [_numeral(hundreds), "count_100"] if hundreds else []
+    if tens:
+        names += ["count_10"] if number < 20 else [_numeral(tens), "count_10"]
+    elif hundreds and ones:
+        names.append("digit_0")
+    return [*names, _numeral(ones)] if ones else names
+
+
+def load_languages(directory: Path) -> dict[str, PromptLibrary]:
+    """The site's prompts (`directory`) and those of its other languages, folders beside it, which fall back to them."""
+    own = PromptLibrary.load(directory)
+    others = sorted(path.parent for path in directory.parent.glob(f"*/{PROMPT_LIST}") if path.parent != directory)
+    return {directory.name: own} | {path.name: PromptLibrary.load(path, fallback=own) for path in others}
+
+
+def _numeral(digit: int) -> str:
+    return "count_1" if digit == 1 else f"digit_{digit}"  # digit_1 is the 幺 of numbers that are spelled
+
+
+def read_list(path: Path) -> dict[str, str]:
+    """Name -> text of a `prompts.tsv`; raises `ConfigurationError` naming the line."""
     try:
         with open(path, encoding="utf-8", newline="") as handle:
             rows = list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -103,7 +146,8 @@ def _read_list(path: Path) -> dict[str, str]:
     return texts
 
 
-def _read_samples(path: Path) -> Samples:
+def read_samples(path: Path) -> Samples:
+    """A prompt's WAV file; raises `ConfigurationError` saying what is wrong with it."""
     try:
         with wave.open(str(path), "rb") as wav:
             shape = (wav.getnchannels(), wav.getsampwidth(), wav.getframerate())
