@@ -238,7 +238,8 @@ def tell(row: dict[str, Any]) -> None:
                 f"answer p50/p99 {figures['answer_p50_ms']}/{figures['answer_p99_ms']} ms  "
                 f"lost {figures['lost_calls']} calls {figures['lost_packets']} packets "
                 f"{figures['skipped_frames']} frames  "
-                f"inexact {figures.get('inexact', '-')}  late ticks {figures['late_ticks']}"
+                f"inexact {figures.get('inexact', '-')}  late ticks {figures['late_ticks']}  "
+                f"generator late p99 {figures['generator']['late_p99_ms']} ms"
             )
 
 
