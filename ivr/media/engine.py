@@ -229,7 +229,8 @@ class MediaEngine:
                 self._guard(leg, self._take, leg, self._head - STALL_ROOM)
         self._receiver.receive(now=now, head=self._head, rounds=min(DRAIN_ROUNDS + skipped, STALL_ROUNDS))
         for slot in self._receiver.expired(now=now, timeout_s=self._rtp_timeout_s):
-            self._guard(self._legs[slot], self._legs[slot].listener.on_media_timeout)
+            if (silent := self._legs.get(slot)) is not None:
+                self._guard(silent, silent.listener.on_media_timeout)
         hearers = self._bridge.hearers
         heard = self._bridge.mix(self._jitter.playout.read(self._bridge.sources, head=self._head))
         ended = self._sender.send(head=self._head, hearers=hearers, heard=heard)
@@ -433,12 +434,14 @@ class MediaEngine:
 
     def _detect_speech(self, slots: Slots) -> None:
         started, ended = self._speech.update(slots, self._jitter.frames(slots, head=self._head - FRAME_SAMPLES))
-        for slot in slots[started].tolist():
-            leg, position = self._legs[slot], self._head - ONSET_FRAMES * FRAME_SAMPLES
-            self._guard(leg, leg.listener.on_speech_started, leg.offset_of(position))
-        for slot in slots[ended].tolist():
-            leg, position = self._legs[slot], self._head - self._speech.hangover_frames * FRAME_SAMPLES
-            self._guard(leg, leg.listener.on_speech_ended, leg.offset_of(position))
+        for turned, frames_ago, method in (
+            (started, ONSET_FRAMES, "on_speech_started"),
+            (ended, self._speech.hangover_frames, "on_speech_ended"),
+        ):
+            for slot in slots[turned].tolist():
+                if (leg := self._legs.get(slot)) is not None:
+                    offset_ms = leg.offset_of(self._head - frames_ago * FRAME_SAMPLES)
+                    self._guard(leg, getattr(leg.listener, method), offset_ms)
 
     @staticmethod
     def _close_track(leg: EngineLeg) -> None:

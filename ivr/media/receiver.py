@@ -80,37 +80,46 @@ class Receiver:
             legs: list[EngineLeg] = []
             lengths: list[int] = []
             for descriptor, _event in events:
-                leg = self._legs[descriptor]
+                leg = self._legs.get(descriptor)
+                if leg is None:  # another leg's failure just ended it
+                    continue
                 index = len(legs)
                 try:
                     length, source = leg.endpoint.recvfrom_into(self._views[index])
                 except OSError:
                     continue
-                if (
-                    leg.remote is not None
-                    and leg.remote.receive
-                    and (source == leg.latch.source or self._admit(leg, source, index=index, length=length, now=now))
-                ):
+                if leg.remote is None or not leg.remote.receive:
+                    continue
+                if source == leg.latch.source:
                     legs.append(leg)
                     lengths.append(length)
+                else:
+                    self._learn(leg, source, bytes(self._views[index][:length]), now=now, head=head)
             if legs:
                 self._take_packets(legs, np.array(lengths), now=now, head=head)
 
-    def _admit(self, leg: EngineLeg, source: SocketAddress, *, index: int, length: int, now: float) -> bool:
-        """Whether a packet from a source the leg is not locked to is taken; if so, the leg is locked to it."""
-        if not leg.latch.admits(source, silent_s=now - float(self._last_heard[leg.slot])):
+    def _learn(self, leg: EngineLeg, source: SocketAddress, data: bytes, *, now: float, head: int) -> None:
+        """A packet from a source the leg is not locked to."""
+        silent_s = now - float(self._last_heard[leg.slot])
+        if not leg.latch.learning(silent_s=silent_s):
             leg.foreign += 1
-            return False
+            return
         try:
-            packet = RtpPacket.parse(bytes(self._views[index][:length]))
+            packet = RtpPacket.parse(data)
+            _validate(leg, packet)
         except ProtocolError:
             leg.bad += 1
-            return False
-        if packet.payload_type not in (*AUDIO_TYPES, COMFORT_NOISE, _telephone_event(leg)):
-            leg.bad += 1
-            return False
-        leg.latch.lock(source)
-        return True
+            return
+        datagrams = leg.latch.learn(source, data, ssrc=packet.ssrc, sequence=packet.sequence, silent_s=silent_s)
+        if datagrams is None:
+            leg.foreign += 1
+        elif datagrams:
+            self._guard(leg, self._take_learned, leg, datagrams, now, head)
+
+    def _take_learned(self, leg: EngineLeg, datagrams: list[bytes], now: float, head: int) -> None:
+        """The newest first: it tells where the stream is now."""
+        for datagram in datagrams:
+            self._take_packet(leg, datagram, now, head)
 
     def _take_packets(self, legs: list[EngineLeg], lengths: Slots, *, now: float, head: int) -> None:
         """One packet a leg: plain frames all at once, others one by one."""
@@ -128,6 +137,8 @@ class Receiver:
             samples = g711.DECODE[types[plain, None] >> 3, header["payload"]]
             self._jitter.place(slots, timestamp=header["timestamp"].astype(np.uint32), samples=samples, head=head)
         for index in np.flatnonzero(~plain).tolist():
+            if legs[index].closed:
+                continue
             data = bytes(self._views[index][: lengths[index]])
             self._guard(legs[index], self._take_packet, legs[index], data, now, head)
 
@@ -135,7 +146,10 @@ class Receiver:
         """Any packet that is no plain frame: other lengths, extensions, digits, comfort noise, garbage."""
         try:
             packet = RtpPacket.parse(data)
-            digit = self._judge(leg, packet)
+            _validate(leg, packet)
+            digit = None
+            if packet.payload_type == _telephone_event(leg):
+                digit = leg.dtmf.receive(packet.payload, ssrc=packet.ssrc, timestamp=packet.timestamp)
         except ProtocolError as error:
             logger.debug("port %d: %s", leg.local_port, error.message)
             leg.bad += 1
@@ -152,15 +166,15 @@ class Receiver:
             position = self._jitter.position(leg.slot, timestamp=packet.timestamp, head=head)
             leg.listener.on_digit(digit, leg.offset_of(head if position is None else position))
 
-    def _judge(self, leg: EngineLeg, packet: RtpPacket) -> str | None:
-        """The digit the packet tells, if any; raises `ProtocolError` where it is none of the leg's."""
-        if packet.payload_type == _telephone_event(leg):
-            return leg.dtmf.receive(packet.payload, ssrc=packet.ssrc, timestamp=packet.timestamp)
-        if packet.payload_type in AUDIO_TYPES and not 0 < len(packet.payload) <= MAX_PAYLOAD:
-            raise ProtocolError(f"{len(packet.payload)} octets of audio")
-        if packet.payload_type not in (*AUDIO_TYPES, COMFORT_NOISE):
-            raise ProtocolError(f"payload type {packet.payload_type} was not agreed")
-        return None
+
+def _validate(leg: EngineLeg, packet: RtpPacket) -> None:
+    """Raises `ProtocolError` where the packet is none of the leg's."""
+    if packet.payload_type == _telephone_event(leg):
+        return
+    if packet.payload_type in AUDIO_TYPES and not 0 < len(packet.payload) <= MAX_PAYLOAD:
+        raise ProtocolError(f"{len(packet.payload)} octets of audio")
+    if packet.payload_type not in (*AUDIO_TYPES, COMFORT_NOISE):
+        raise ProtocolError(f"payload type {packet.payload_type} was not agreed")
 
 
 def _telephone_event(leg: EngineLeg) -> int | None:

@@ -207,20 +207,44 @@ def test_session_refresh_does_not_postpone_the_timeout(rig):
     assert ear.events == [("timeout",)]
 
 
-def test_we_answer_where_the_packets_come_from(rig):
+def test_we_answer_where_the_packets_come_from_once_they_are_a_stream(rig):
     named, real = rig.phone(), rig.phone()
     call, ear = rig.open(named)
     rig.tick(2)
     assert len(named.received()) == 2
     rig.talk(call, real, 5)
-    assert len(real.received()) == 5
-    assert named.received() == []
+    assert len(real.received()) == 3
+    assert len(named.received()) == 2
     named.send(call, named.packet(0))
     rig.tick(5)
     assert rig.engine.stats().foreign == 1
     finish(rig, call)
     assert np.array_equal(ear.left[5 * FRAME : 10 * FRAME], real.spoken(0, 5))
     assert not ear.left[10 * FRAME :].any()
+
+
+def test_stranger_who_speaks_first_does_not_get_the_call(rig):
+    phone, attacker = rig.phone(), rig.phone()
+    call, ear = rig.open(phone)
+    rig.tick()
+    attacker.send(call, attacker.packet(0), attacker.packet(1))
+    rig.tick()
+    phone.send(call, phone.packet(0))
+    attacker.send(call, attacker.packet(2), attacker.packet(3))
+    rig.talk(call, phone, 5, first=1)
+    assert attacker.received() == []
+    finish(rig, call)
+    assert np.array_equal(ear.left[(2 + DELAY_FRAMES) * FRAME :], phone.spoken(0, 6))
+
+
+def test_session_refresh_does_not_forget_where_the_packets_come_from(rig):
+    named, real = rig.phone(), rig.phone()
+    call, _ = rig.open(named)
+    rig.talk(call, real, 5)
+    named.received()
+    call.update(named.remote)
+    rig.talk(call, real, 5, first=5)
+    assert named.received() == []
 
 
 def test_garbage_from_elsewhere_does_not_lock_the_call(rig):
@@ -241,9 +265,8 @@ def test_new_source_takes_over_after_two_seconds_of_silence(rig):
     rig.tick(90)
     assert rig.engine.stats().foreign == 1
     rig.tick(15)
-    new.send(call, new.packet(1))
-    rig.tick()
-    assert len(new.received()) == 1
+    rig.talk(call, new, 4, first=1)
+    assert len(new.received()) == 2
 
 
 def test_re_invite_moves_the_call_to_another_address_and_codec(rig):
