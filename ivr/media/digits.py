@@ -1,60 +1,54 @@
-"""One digit for one press, whichever of three ways tell it: RFC 4733 events, SIP INFO, tones in the audio.
-
-| a way tells a digit | then |
-|---|---|
-| a better way has told any digit in this call | ignored: the better one tells them all, this one hears its echo |
-| another way told the same digit within `WINDOW_MS`, and this one has not told that press yet | the same press |
-| else | a press |
-
-Each way tells a press once and in order; it may be late, and it may miss some. `DigitSource` orders the ways from worst
-to best: tones can be speech, INFO can be late by a retransmission, an event is exact.
-"""
+"""Keypad digits that we press, one at a time: RFC 4733 events or, where none were agreed, tones within the audio."""
 
 from collections import deque
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass
 
-WINDOW_MS = 1000
-"""More than a retransmitted INFO (500 ms, RFC 3261 T1) and a jitter buffer together are late."""
-REMEMBERED = 32
-"""Nobody presses more keys within the window."""
+from ivr.media import tones
+from ivr.media.dtmf import event_payloads
+from ivr.media.types import FRAME_SAMPLES, Samples
 
-
-class DigitSource(IntEnum):
-    """How a digit was told; greater is better."""
-
-    INBAND = 0
-    INFO = 1
-    EVENT = 2
+TONE_MS = 100
+PAUSE_TICKS = 5
+"""100 ms of audio between two digits, so that nobody hears them as one (ITU-T Q.24 wants 40)."""
 
 
-@dataclass
-class _Press:
-    digit: str
-    offset_ms: int
-    told_by: set[DigitSource] = field(default_factory=set)
+@dataclass(frozen=True)
+class EventPacket:
+    """One packet of an event, which all carry the `position` at which it began."""
+
+    marker: bool
+    payload: bytes
+    position: int
 
 
-class DigitMerger:
-    """The digits of one leg. Offsets are milliseconds on one clock and need not be in order."""
+class DigitSender:
+    """The digits of one leg that are still to be sent; true while there are any."""
 
     def __init__(self) -> None:
-        self._best = DigitSource.INBAND
-        self._presses: deque[_Press] = deque(maxlen=REMEMBERED)
+        self._digits: deque[str] = deque()
+        self._steps: deque[EventPacket | Samples] = deque()
+        self._pause = 0
 
-    def wants(self, source: DigitSource) -> bool:
-        """Whether digits told by `source` still count: tones need not be looked for where they do not."""
-        return source >= self._best
+    def __bool__(self) -> bool:
+        return bool(self._digits or self._steps)
 
-    def accept(self, digit: str, *, source: DigitSource, offset_ms: int) -> bool:
-        """Whether this is a press that was not told before."""
-        if not self.wants(source):
-            return False
-        self._best = source
-        for press in self._presses:
-            near = abs(offset_ms - press.offset_ms) <= WINDOW_MS
-            if near and press.digit == digit and source not in press.told_by:
-                press.told_by.add(source)
-                return False
-        self._presses.append(_Press(digit=digit, offset_ms=offset_ms, told_by={source}))
-        return True
+    def add(self, digits: str) -> None:
+        """Sends `digits`, all of `dtmf.DIGITS`, after those still waiting."""
+        self._digits.extend(digits)
+
+    def step(self, position: int, *, events: bool) -> EventPacket | Samples | None:
+        """What is sent in this tick in place of audio: an event packet, a frame of tone, or nothing in a pause.
+
+        `events`: whether the far end takes RFC 4733; a digit is finished as it was begun.
+        """
+        if not self._steps:
+            if self._pause > 0 or not self._digits:
+                self._pause -= 1
+                return None
+            digit = self._digits.popleft()
+            self._pause = PAUSE_TICKS
+            if events:
+                self._steps.extend(EventPacket(*told, position) for told in event_payloads(digit, duration_ms=TONE_MS))
+            else:
+                self._steps.extend(tones.dtmf(digit, tone_ms=TONE_MS, pause_ms=0).reshape(-1, FRAME_SAMPLES))
+        return self._steps.popleft()

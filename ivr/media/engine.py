@@ -29,6 +29,7 @@ from ivr.media.leg import (
     EngineLeg,
     Play,
     Record,
+    SendDigits,
     SetMix,
     StopPlaying,
     Update,
@@ -325,6 +326,8 @@ class MediaEngine:
                 self._begin(leg, now)
             case Play():
                 self._sender.play(leg, command.samples, token=command.token, loop=command.loop)
+            case SendDigits(digits):
+                self._sender.dial(leg, digits)
             case StopPlaying():
                 self._report_playback(leg, self._sender.stop_playing(leg), False)
             case Update(remote):

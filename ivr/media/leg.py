@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from hotline.errors import InvalidInputError
-from ivr.media.dtmf import DtmfReceiver
+from ivr.media.digits import DigitSender
+from ivr.media.dtmf import DIGITS, DtmfReceiver
 from ivr.media.gain import GainCurve
 from ivr.media.latch import Latch
 from ivr.media.mixer import CALLER, RECORDING, Mix
@@ -57,6 +58,17 @@ class Update:
 
 
 @dataclass(frozen=True)
+class SendDigits:
+    """Press keys."""
+
+    digits: str
+
+    def __post_init__(self) -> None:
+        if not self.digits or not set(self.digits) <= set(DIGITS):
+            raise InvalidInputError(f"{self.digits!r} are no keys of a telephone")
+
+
+@dataclass(frozen=True)
 class SetMix:
     """A call's whole matrix; gains are 0-1 and nobody hears himself."""
 
@@ -88,7 +100,7 @@ class Close:
     """Flush and free the leg; with the caller's the call."""
 
 
-Command = Begin | Play | StopPlaying | Update | SetMix | Record | Adopt | Close
+Command = Begin | Play | StopPlaying | SendDigits | Update | SetMix | Record | Adopt | Close
 
 
 class Host(Protocol):
@@ -135,6 +147,7 @@ class EngineLeg:
     bad: int = 0
     foreign: int = 0
     playback: Playback = field(default_factory=Playback)
+    digits: DigitSender = field(default_factory=DigitSender)
     dtmf: DtmfReceiver = field(default_factory=DtmfReceiver)
     recorded: GainCurve = field(default_factory=lambda: GainCurve(0.0))
     """How loud the recording's right channel has the leg."""
@@ -159,6 +172,10 @@ class EngineLeg:
     def stop_playing(self) -> None:
         """Ends what plays and drops what is queued."""
         self.host.post(self, StopPlaying())
+
+    def send_digits(self, digits: str) -> None:
+        """Presses keys; raises `InvalidInputError` where one is none."""
+        self.host.post(self, SendDigits(digits.upper()))
 
     def update(self, remote: RemoteMedia) -> None:
         """An answer or a re-INVITE; raises `InvalidInputError` where we cannot speak so."""

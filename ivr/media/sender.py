@@ -4,15 +4,18 @@ For the recording it keeps what was played, as the far end decodes it; other par
 """
 
 import os
+from collections.abc import Container, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivr.media import g711
+from ivr.media.digits import EventPacket
 from ivr.media.leg import EngineLeg
+from ivr.media.packetizer import Packetizer
 from ivr.media.ring import Rings, Slots
-from ivr.media.rtp import PLAIN_FRAME, PLAIN_FRAME_SIZE, VERSION_2
-from ivr.media.types import FRAME_SAMPLES, Samples
+from ivr.media.rtp import HEADER_SIZE, MARKER, PLAIN_FRAME, PLAIN_FRAME_SIZE, VERSION_2, RtpPacket
+from ivr.media.types import FRAME_MS, FRAME_SAMPLES, Samples
 
 Ended = list[tuple[EngineLeg, list[int]]]
 
@@ -25,6 +28,8 @@ class Sender:
         self._legs: dict[int, EngineLeg] = {}
         self._playing: dict[int, EngineLeg] = {}
         self._sent = Rings(slots=slots)
+        self._dialling: dict[int, EngineLeg] = {}
+        self._packetizers: dict[int, Packetizer] = {}  # of legs that do not take 20 ms
         self._sending = np.zeros(slots, bool)
         self._payload_type = np.zeros(slots, np.uint8)
         self._marker = np.zeros(slots, np.uint8)
@@ -52,11 +57,16 @@ class Sender:
         self._marker[slot] = remote.send and not self._sending[slot]
         self._payload_type[slot] = remote.codec.value
         self._sending[slot] = remote.send
+        self._packetizers.pop(slot, None)
+        if remote.ptime_ms != FRAME_MS:
+            self._packetizers[slot] = Packetizer(remote.ptime_ms)
 
     def close(self, leg: EngineLeg) -> None:
         """Sends nothing more; what was sent can still be taken."""
         self._sending[leg.slot] = False
         del self._legs[leg.slot]
+        self._dialling.pop(leg.slot, None)
+        self._packetizers.pop(leg.slot, None)
 
     def play(self, leg: EngineLeg, samples: Samples, *, token: int, loop: bool = False) -> None:
         """Queues a piece."""
@@ -67,6 +77,11 @@ class Sender:
         """Empties the queue; returns the tokens that did not end."""
         self._playing.pop(leg.slot, None)
         return leg.playback.clear()
+
+    def dial(self, leg: EngineLeg, digits: str) -> None:
+        """Sends digits in place of audio, which waits (playback) or is not heard (voices) meanwhile."""
+        leg.digits.add(digits)
+        self._dialling[leg.slot] = leg
 
     def send(self, *, head: int, hearers: Slots, heard: NDArray[np.float32]) -> Ended:
         """Sends the frames of position `head`; returns which pieces ended with them.
@@ -83,19 +98,77 @@ class Sender:
         packets["timestamp"][slots] = self._timestamp_base[slots] + np.uint32(head & 0xFFFFFFFF)
         packets["payload"][slots] = g711.SILENCE[laws]
         self._marker[slots] = 0
-        ended = self._play()
+        dialled = self._dial(head) if self._dialling else {}
+        ended = self._play(dialled)
         self._sent.put_frames(slots, g711.DECODE[laws, packets["payload"][slots]], position=head)
         if len(hearers):
             self._mix(hearers, heard)
+        for slot, tone in dialled.items():
+            if not isinstance(tone, EventPacket):
+                self._packets["payload"][slot] = g711.ENCODE[self._payload_type[slot] >> 3, tone.view(np.uint16)]
         for slot in slots.tolist():
-            leg = self._legs[slot]
-            if leg.latch.destination is None:
-                continue
-            try:
-                leg.endpoint.sendto(self._views[slot], leg.latch.destination)
-            except OSError:
-                self.errors += 1
+            event = dialled.get(slot)
+            if isinstance(event, EventPacket):
+                self._send_event(slot, event)
+            elif slot in self._packetizers:
+                self._send_packets(
+                    slot, self._packetizers[slot].push(bytes(self._views[slot][HEADER_SIZE:]), position=head)
+                )
+            else:
+                self._send_octets(slot, self._views[slot])
         return ended
+
+    def _send_octets(self, slot: int, octets: memoryview | bytes) -> None:
+        leg = self._legs[slot]
+        if leg.latch.destination is None:
+            return
+        try:
+            leg.endpoint.sendto(octets, leg.latch.destination)
+        except OSError:
+            self.errors += 1
+
+    def _send_packets(self, slot: int, packets: Iterator[tuple[int, bytes]]) -> None:
+        """Audio in packets of another length than a frame's; `packets`: (position, payload)."""
+        row = self._packets[slot]
+        row["sequence"] -= 1  # `send` counted one for the frame
+        for position, payload in packets:
+            row["sequence"] += 1
+            self._send_octets(slot, self._serialize(slot, int(row["type"]), position, payload))
+            row["type"] &= 0x7F
+        self._marker[slot] = row["type"] >> 7  # still to be sent, where no packet was full
+
+    def _send_event(self, slot: int, event: EventPacket) -> None:
+        if (packetizer := self._packetizers.get(slot)) is not None:
+            self._send_packets(slot, packetizer.flush())
+            self._packets["sequence"][slot] += 1
+        remote = self._legs[slot].remote
+        if remote is not None and remote.telephone_event is not None:
+            kind = remote.telephone_event | event.marker << 7
+            self._send_octets(slot, self._serialize(slot, kind, event.position, event.payload))
+
+    def _serialize(self, slot: int, kind: int, position: int, payload: bytes) -> bytes:
+        row = self._packets[slot]
+        return RtpPacket(
+            payload_type=kind & 0x7F,
+            marker=bool(kind & MARKER),
+            sequence=int(row["sequence"]),
+            timestamp=(int(self._timestamp_base[slot]) + position) & 0xFFFFFFFF,
+            ssrc=int(row["ssrc"]),
+            payload=payload,
+        ).serialize()
+
+    def _dial(self, head: int) -> dict[int, EventPacket | Samples]:
+        """What goes out this tick in place of audio, by slot."""
+        dialled: dict[int, EventPacket | Samples] = {}
+        for slot, leg in list(self._dialling.items()):
+            if leg.remote is None or not self._sending[slot]:
+                continue
+            step = leg.digits.step(head, events=leg.remote.telephone_event is not None)
+            if step is not None:
+                dialled[slot] = step
+            if not leg.digits:
+                del self._dialling[slot]
+        return dialled
 
     def add(self, slot: int, samples: Samples, *, position: int) -> None:
         """Adds another party's voice to what was sent, for the recording."""
@@ -112,9 +185,9 @@ class Sender:
         linear = np.rint(np.clip(mixed, -32768, 32767)).astype(np.int16)
         self._packets["payload"][hearers] = g711.ENCODE[laws, linear.view(np.uint16)]
 
-    def _play(self) -> Ended:
+    def _play(self, waiting: Container[int]) -> Ended:
         """Puts the next frame of what plays into the packets; returns what ended with it."""
-        legs = [leg for leg in self._playing.values() if self._sending[leg.slot]]
+        legs = [leg for leg in self._playing.values() if self._sending[leg.slot] and leg.slot not in waiting]
         if not legs:
             return []
         frames = np.zeros((len(legs), FRAME_SAMPLES), np.int16)

@@ -132,6 +132,10 @@ class Leg(Protocol):
         """Ends what plays and drops what is queued (each reports completed=False)."""
         ...
 
+    def send_digits(self, digits: str) -> None:
+        """Presses keys (0-9, *, #, A-D): RFC 4733 where agreed, else tones in the audio, which waits meanwhile."""
+        ...
+
     def update(self, remote: RemoteMedia) -> None:
         """The first answer of a leg that we offered, or a re-INVITE: new address, codec or direction."""
         ...
