@@ -35,7 +35,7 @@ TAIL_S = 0.3  # silence before the hang-up, longer than a jitter buffer holds pa
 SETTLE_S = 1.0
 NICE = -10
 POOL_FRAMES = 3000
-LOUD_FRAMES, QUIET_FRAMES = 20, 5
+LOUD_FRAMES, QUIET_FRAMES = 75, 25
 TIMESPEC_BYTES = 16
 
 
@@ -76,7 +76,7 @@ def key_of(call: int) -> NDArray[np.uint8]:
 
 
 def payloads(keys: NDArray[np.uint8], frames: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """A-law noise in bursts of 400 ms, as speech has gaps; (n, 160) of callers' `keys` (n or 1, 160)."""
+    """A-law noise with pauses, by which speech is known to begin and end; (n, 160) of callers' `keys` (n or 1, 160)."""
     rows = frames % POOL_FRAMES
     octets: NDArray[np.uint8] = ((_FRAMES[rows] ^ keys) & _LOUDNESS[rows]) ^ np.uint8(0x55)
     return octets
