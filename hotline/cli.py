@@ -213,6 +213,9 @@ def flow_check(
     if problems or flow is None:
         raise typer.Exit(1)
     out.print(f"[green]✓[/] {escape(flow.name)}: {len(flow.states)} 个状态，没有问题", highlight=False)
+    year = SystemClock().now().astimezone(flow.zone).year
+    if any(year not in hours.calendar.years for hours in flow.hours.values()):
+        out.print(f"[yellow]![/] 节假日数据里没有 {year} 年，只按星期判断", highlight=False)
 
 
 @flow_app.command("draw", help="画出流程图：SVG 或 Mermaid")

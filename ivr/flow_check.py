@@ -15,9 +15,8 @@ Graph = Mapping[str, tuple[str, ...]]
 
 def problems_of(flow: Flow, *, main: str) -> list[Problem]:
     """All problems of the graph. States of included files that the `main` file does not use are no problem."""
-    starts = [name for name in (flow.start, *flow.entries.values()) if name in flow.states]
     every = _graph(flow, lambda passive: True)
-    reached = _closure(starts, every)
+    reached = _closure(_starts(flow), every)
     unreached = [name for name, state in flow.states.items() if name not in reached and state.file == main]
     problems = [_at(flow.states[name], _never_reached(name, after)) for name, after in _roots(every, unreached)]
     ends = [
@@ -38,7 +37,7 @@ def problems_of(flow: Flow, *, main: str) -> list[Problem]:
 
 def reachable(flow: Flow) -> set[str]:
     """The states that some call may come to."""
-    return _closure([flow.start, *flow.entries.values()], _graph(flow, lambda passive: True))
+    return _closure(_starts(flow), _graph(flow, lambda passive: True))
 
 
 def _never_reached(name: str, after: set[str]) -> str:
@@ -57,6 +56,10 @@ def _roots(graph: Graph, names: Iterable[str]) -> list[tuple[str, set[str]]]:
             roots.append((name, follow[name] - {name}))
             told |= follow[name]
     return roots
+
+
+def _starts(flow: Flow) -> list[str]:
+    return [name for name in (flow.start, *flow.entries.values()) if name in flow.states]
 
 
 def _at(state: FlowState, message: str) -> Problem:

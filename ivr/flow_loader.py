@@ -5,7 +5,7 @@ file has none of that name. Paths are relative to the file that names them.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -25,7 +25,7 @@ from ivr.flow import (
     RecordRule,
     SurveyRule,
 )
-from ivr.flow_check import problems_of
+from ivr.flow_check import problems_of, reachable
 from ivr.hours import HOLIDAYS, AttemptRule, OpeningHours, read_calendar, read_hours
 from ivr.queue import read_queue
 from ivr.yaml_reader import Node, Problem, YamlReader
@@ -73,6 +73,9 @@ def examine_flow(path: Path, *, prompts: frozenset[str]) -> tuple[Flow | None, l
     problems = set(reader.problems)
     if flow is not None:
         problems.update(problems_of(flow, main=str(path)))
+        used = reachable(flow)
+        kept = {name: state for name, state in flow.states.items() if name in used or state.file == str(path)}
+        flow = replace(flow, states=kept)
     return flow, sorted(problems)
 
 
@@ -199,6 +202,8 @@ class _FlowReader(YamlReader):
 
     def _state(self, name: str, node: Node) -> FlowState:
         mapping = self.mapping(node)
+        if not (name.isascii() and name.isidentifier()):
+            self.wrong(node, f"not a state's name: {name}; letters, digits and _ are allowed")
         kind = self.choice(self.need(node, mapping, "kind"), tuple(OUTCOMES), "hangup")
         if "kind" in mapping:
             self.mapping(node, known=KIND_KEYS[kind] | {"kind", "set"})
@@ -319,7 +324,7 @@ class _FlowReader(YamlReader):
             hours=hours,
             session=None if session is None else self.choice(session, ("open", "closed"), "open") == "open",
             variable=self._variable(parts.get("variable")),
-            values=self.texts(parts.get("is")),
+            values=tuple(map(self._default, self.items(parts.get("is")))),
         )
 
     # --- sections ---

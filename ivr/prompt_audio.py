@@ -62,7 +62,7 @@ def finish(audio: Audio) -> Audio:
     loudness = measure(trimmed)
     assert loudness is not None  # it holds the loudest block
     gain = 10 ** ((LEVEL_DBFS - loudness.level_dbfs) / 20)
-    finished = trimmed * min(gain, PEAK / np.abs(trimmed).max())
+    finished = np.asarray(trimmed * min(gain, PEAK / np.abs(trimmed).max()), np.float64)
     ramp = np.linspace(0, 1, FADE)
     finished[:FADE] *= ramp
     finished[-FADE:] *= ramp[::-1]
