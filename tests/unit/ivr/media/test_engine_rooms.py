@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from engine_rig import DELAY_FRAMES, FRAME, Ear, Rig, finish
+from engine_rig import DELAY_FRAMES, EVENTS, FRAME, Ear, Rig, finish
 
 from hotline.errors import InvalidInputError, UnavailableError
 from ivr.media import g711
+from ivr.media.dtmf import event_payloads
 from ivr.media.mixer import Party, Role, Supervision, mix_of
 from ivr.media.types import Codec
 
@@ -395,3 +396,22 @@ def test_stall_keeps_a_bridged_calls_recording_on_wall_time(rig):
     assert len(ear.left) == (20 + 1000 + 20 + DELAY_FRAMES) * FRAME
     assert ear.right[1030 * FRAME] == talk.level("seat") + 8
     assert not ear.right[30 * FRAME : 1000 * FRAME].any()
+
+
+def test_callers_failure_ends_a_seat_whose_packet_is_in_the_same_batch(rig, caplog):
+    talk = Conversation(rig, caller=1000, seat=3000)
+    talk.call.set_mix(BRIDGED)
+    talk.talk(10)
+
+    def fail(*_):
+        raise RuntimeError("broken on purpose")
+
+    talk.ears["caller"].on_digit = fail
+    digit = next(event_payloads("1"))[1]
+    for name in ("caller", "seat", "caller"):
+        phone = talk.phones[name]
+        phone.send(talk.legs[name], phone.packet(50, payload_type=EVENTS, payload=digit))
+    rig.tick(2)
+    assert rig.engine.stats().failures == 1
+    assert rig.engine.stats().legs == 0
+    assert talk.ears["caller"].closed == 1

@@ -1,0 +1,254 @@
+"""The engine thread's side of all legs: what each command does, and what each tick does for them.
+
+Work that every leg needs each tick is done by NumPy over tables of legs ("slots"). Positions are samples since the
+engine started; the one to be sent next is the head.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from ivr.media.bridge import Bridge
+from ivr.media.jitterbuffer import JitterBuffer, StreamCounters
+from ivr.media.leg import (
+    Adopt,
+    Begin,
+    Close,
+    Command,
+    EngineLeg,
+    Play,
+    Record,
+    SendDigits,
+    SetMix,
+    StopPlaying,
+    Update,
+)
+from ivr.media.mixer import CALLER
+from ivr.media.receiver import Receiver
+from ivr.media.ring import RING, Slots
+from ivr.media.room import BLOCK, Room
+from ivr.media.sender import Sender
+from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE, DirectionQuality, StreamQuality
+from ivr.media.vad import ONSET_FRAMES, SpeechDetector
+
+logger = logging.getLogger(__name__)
+
+RECORD_TICKS = BLOCK // FRAME_SAMPLES
+TAP_TICKS = 5
+DRAIN_ROUNDS = 8
+"""Packets read from one socket in a tick; after a stall one more for each skipped tick, up to STALL_ROUNDS."""
+STALL_ROUNDS = 120
+STALL_ROOM = RING - SAMPLE_RATE
+"""What the rings keep of the past after a stall, for packets that waited; the rest is for those that are early."""
+
+
+class Switchboard:
+    """Tables over `slots` legs. Everything belongs to the engine thread but `quality` and what is read for counts.
+
+    `release` takes back the slot and the port of a leg that is closed.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        jitter: JitterBuffer,
+        rtp_timeout_s: float,
+        speech_hangover_ms: int,
+        release: Callable[[EngineLeg], None],
+    ) -> None:
+        self.head = 0
+        self.legs: dict[int, EngineLeg] = {}
+        self.jitter = jitter
+        self.sender = Sender(slots=slots)
+        self.receiver = Receiver(slots=slots, jitter=jitter, guard=self._guard)
+        self.failures = 0
+        self.past_packets = StreamCounters()
+        self.past_bad = self.past_foreign = 0
+        self._bridge = Bridge()
+        self._speech = SpeechDetector(slots=slots, hangover_ms=speech_hangover_ms)
+        self._active = np.zeros(slots, bool)
+        self._record_ticks = np.full(slots, RECORD_TICKS)
+        self._rtp_timeout_s = rtp_timeout_s
+        self._release = release
+
+    def run(self, leg: EngineLeg, command: Command, *, now: float) -> None:
+        """Carries out a leg's command."""
+        self._guard(leg, self._run_command, leg, command, now)
+
+    def tick(self, *, now: float, index: int, skipped: int) -> None:
+        """Tick number `index`, after `skipped` that were slept through: hears, mixes, sends and records what is final."""
+        if skipped:
+            for leg in list(self.legs.values()):
+                if not leg.closed:
+                    self._guard(leg, self._take, leg, self.head - STALL_ROOM)
+        self.receiver.receive(now=now, head=self.head, rounds=min(DRAIN_ROUNDS + skipped, STALL_ROUNDS))
+        for slot in self.receiver.expired(now=now, timeout_s=self._rtp_timeout_s):
+            if (silent := self.legs.get(slot)) is not None:
+                self._guard(silent, silent.listener.on_media_timeout)
+        hearers = self._bridge.hearers
+        heard = self._bridge.mix(self.jitter.playout.read(self._bridge.sources, head=self.head))
+        ended = self.sender.send(head=self.head, hearers=hearers, heard=heard)
+        self.head += FRAME_SAMPLES
+        for leg, tokens in ended:
+            self._guard(leg, self._report_playback, leg, tokens, True)
+        active = np.flatnonzero(self._active)
+        if len(active):
+            self._detect_speech(active)
+            for slot in active[(active + index) % self._record_ticks[active] == 0].tolist():
+                if (due := self.legs.get(slot)) is not None:
+                    self._guard(due, self._take, due, self.jitter.settled(slot, head=self.head))
+
+    def quality(self, leg: EngineLeg) -> StreamQuality:
+        """What the jitter buffer counted of a leg that is open."""
+        counters = self.jitter.counters(leg.slot)
+        expected = counters.received + counters.lost
+        loss = counters.lost / expected if expected else 0.0
+        return StreamQuality(received=DirectionQuality(packets=counters.received, loss=loss))
+
+    def _guard(self, leg: EngineLeg, action: Callable[..., None], *arguments: object) -> None:
+        """Runs one leg's own work: whatever it raises ends that leg, or that caller's call, and no other's."""
+        try:
+            action(*arguments)
+        except Exception:
+            logger.exception("media of the leg on port %d failed", leg.local_port)
+            self.failures += 1
+            for ending in (partial(self._close, leg), leg.listener.on_media_timeout):
+                try:
+                    ending()
+                except Exception:
+                    logger.exception("ending the media of the leg on port %d failed", leg.local_port)
+
+    def _run_command(self, leg: EngineLeg, command: Command, now: float) -> None:
+        match command:
+            case Play() if leg.closed:
+                self._report_playback(leg, [command.token], False)
+            case _ if leg.closed:
+                pass
+            case Begin():
+                self._begin(leg, now)
+            case Play():
+                self.sender.play(leg, command.samples, token=command.token, loop=command.loop)
+            case SendDigits(digits):
+                self.sender.dial(leg, digits)
+            case StopPlaying():
+                self._report_playback(leg, self.sender.stop_playing(leg), False)
+            case Update(remote):
+                leg.latch.move(remote.address)
+                leg.remote = remote
+                self.sender.apply(leg)
+                self.receiver.apply(leg, now=now)
+            case Close():
+                self.receiver.receive(now=now, head=self.head, rounds=STALL_ROUNDS)
+                self._close(leg)
+            case _ if leg.name != CALLER:
+                pass  # it was adopted: its own call is over
+            case SetMix(mix):
+                leg.room.mix = mix
+                self._apply_mix(leg.room)
+            case Record(on):
+                leg.room.record(on=on, position=self.head)
+            case Adopt(other, name):
+                self._adopt(leg.room, other, name)
+
+    def _begin(self, leg: EngineLeg, now: float) -> None:
+        slot = leg.slot
+        if leg.room.ended:  # the call was closed just before
+            leg.end = self.head
+            self._release(leg)
+            self._close_track(leg)
+            return
+        self.legs[slot] = leg
+        self.jitter.open(slot, position=self.head)
+        self._speech.open(slot)
+        self.sender.open(leg)
+        self.receiver.open(leg)
+        self.receiver.apply(leg, now=now)
+        self._active[slot] = True
+        self._record_ticks[slot] = RECORD_TICKS if leg.tap is None else TAP_TICKS
+        leg.room.join(leg, name=leg.name, position=self.head)
+        self._apply_mix(leg.room)
+
+    def _apply_mix(self, room: Room) -> None:
+        if len(room.legs) > 1 or room.mix:
+            self._bridge.set(*room.edges())
+            heard = {name: self.jitter.playout.position(leg.slot, head=self.head) for name, leg in room.legs.items()}
+            room.set_recorded(heard)
+
+    def _adopt(self, room: Room, leg: EngineLeg, name: str) -> None:
+        """The leg goes on in `room`; what was heard of it until now is its old call's."""
+        if leg.closed or leg.room is room:
+            room.reserved.discard(name)
+            return
+        self._bridge.remove(leg.slot)
+        self._take(leg, self.head)
+        if leg.name == CALLER:
+            self._end(leg.room)
+        leg.room.leave(leg)
+        room.join(leg, name=name, position=self.head)
+        self._apply_mix(room)
+
+    def _close(self, leg: EngineLeg) -> None:
+        if leg.closed:
+            return
+        slot, room, is_caller = leg.slot, leg.room, leg.name == CALLER
+        leg.end = max(self.head, self.jitter.end(slot)) if is_caller else self.head
+        leg.last_quality = self.quality(leg)
+        self._active[slot] = False
+        del self.legs[slot]
+        self._bridge.remove(slot)
+        self.sender.close(leg)
+        self.receiver.close(leg)
+        try:
+            if is_caller:
+                self._end(room)
+            else:
+                self._take(leg, leg.end)
+        finally:
+            if not is_caller:
+                room.leave(leg)
+            self.past_packets += self.jitter.counters(slot)
+            self.past_bad += leg.bad
+            self.past_foreign += leg.foreign
+            self._release(leg)
+            self._close_track(leg)
+        if self._speech.speaking(slot):
+            leg.listener.on_speech_ended(leg.offset_of(leg.end))
+        self._report_playback(leg, self.sender.stop_playing(leg), False)
+
+    def _end(self, room: Room) -> None:
+        """The caller leaves: so does everybody else, and the recording is whole."""
+        for other in list(room.legs.values()):
+            if other is not room.caller:
+                self._guard(other, self._close, other)
+        try:
+            self._take(room.caller, room.caller.end or self.head)
+        finally:
+            room.close_recording()
+
+    def _take(self, leg: EngineLeg, until: int) -> None:
+        leg.room.take(leg, until, jitter=self.jitter, sender=self.sender)
+
+    # What the call layer is told
+
+    def _report_playback(self, leg: EngineLeg, tokens: list[int], completed: bool) -> None:
+        for token in tokens:
+            leg.listener.on_playback_ended(token, completed, leg.offset_of(leg.end or self.head))
+
+    def _detect_speech(self, slots: Slots) -> None:
+        started, ended = self._speech.update(slots, self.jitter.frames(slots, head=self.head - FRAME_SAMPLES))
+        for turned, frames_ago, method in (
+            (started, ONSET_FRAMES, "on_speech_started"),
+            (ended, self._speech.hangover_frames, "on_speech_ended"),
+        ):
+            for slot in slots[turned].tolist():
+                if (leg := self.legs.get(slot)) is not None:
+                    offset_ms = leg.offset_of(self.head - frames_ago * FRAME_SAMPLES)
+                    self._guard(leg, getattr(leg.listener, method), offset_ms)
+
+    @staticmethod
+    def _close_track(leg: EngineLeg) -> None:
+        if leg.track is not None:
+            leg.track.close()
