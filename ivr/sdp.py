@@ -1,48 +1,26 @@
-"""SDP offers policed and answered (RFC 8866, offer/answer RFC 3264). Pure.
+"""SDP offers and answers (RFC 3264): what of the far end's audio we take, and what we write. Pure.
 
-Only what a trunk needs is understood: one audio stream over RTP/AVP with PCMA or PCMU and telephone-event.
-Anything else is refused with `InvalidInputError`, which the signalling answers with 488.
+Only what a telephone needs is understood: one audio stream over RTP/AVP with a codec of ours, telephone-event
+(RFC 4733) at any payload type, comfort noise (RFC 3389). Anything else is refused with `InvalidInputError`, which the
+signalling answers with 488. RTP and RTCP on one port (RFC 5761) is not ours: an offer of it goes unanswered, and the
+offerer keeps two ports.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from ipaddress import IPv4Address, ip_address
+from ipaddress import ip_address
 
 from hotline.errors import InvalidInputError
+from ivr.media.rtp import COMFORT_NOISE
 from ivr.media.types import Codec, RemoteMedia, RtpAddress
+from ivr.sdp_text import DEFAULT_PTIME_MS, STATIC_NAMES, Direction, MediaLine, MediaSection, parse_sections
 
-MAX_SDP_BYTES = 8192
-MAX_LINES = 200
-STATIC_NAMES = {0: "PCMU/8000", 8: "PCMA/8000"}  # RFC 3551 section 6
+__all__ = ["Direction", "MediaLine", "Offer", "SessionVersion", "parse_answer", "parse_offer"]
+__all__ += ["write_answer", "write_offer"]
 
-
-class Direction(Enum):
-    """RFC 8866 section 6.7, seen from the one who wrote it."""
-
-    SENDRECV = "sendrecv"
-    SENDONLY = "sendonly"
-    RECVONLY = "recvonly"
-    INACTIVE = "inactive"
-
-
-DIRECTIONS = {direction.value: direction for direction in Direction}
-# RFC 3264 section 6.1: what we answer to the far end's direction
-ANSWERED_DIRECTION = {
-    Direction.SENDRECV: Direction.SENDRECV,
-    Direction.SENDONLY: Direction.RECVONLY,
-    Direction.RECVONLY: Direction.SENDONLY,
-    Direction.INACTIVE: Direction.INACTIVE,
-}
-
-
-@dataclass(frozen=True)
-class MediaLine:
-    """One m= section as offered; `accepted` is the index rule: refused ones are answered with port 0."""
-
-    kind: str
-    port: int
-    protocol: str
-    formats: tuple[str, ...]
+DEFAULT_CODECS = (Codec.PCMA, Codec.PCMU)
+TELEPHONE_EVENT = 101
+"""The payload type that we offer for digits; customary, of the dynamic range."""
 
 
 @dataclass(frozen=True)
@@ -53,135 +31,154 @@ class Offer:
     direction: Direction
     lines: tuple[MediaLine, ...]
     audio_index: int
-    telephone_event: int | None
 
 
-def parse_offer(text: str, *, keep: Codec | None = None) -> Offer:
+class SessionVersion:
+    """The version of our o= line: one higher exactly when what we say has changed (RFC 3264 section 8)."""
+
+    def __init__(self) -> None:
+        self._version = 1
+        self._last = ""
+
+    def describe(self, write: Callable[[int], str]) -> str:
+        """The description that `write(version)` makes, with the version that is due."""
+        text = write(self._version)
+        if self._last and text != self._last:
+            self._version += 1
+            text = write(self._version)
+        self._last = text
+        return text
+
+
+def parse_offer(text: str, *, keep: Codec | None = None, codecs: Sequence[Codec] = DEFAULT_CODECS) -> Offer:
     """Reads and polices an offer; raises `InvalidInputError` saying what is wrong with it.
 
-    The offerer's first codec is taken, or in a re-INVITE the call's present one, `keep`, wherever it is listed.
+    The first audio stream that has one of our `codecs` is taken, the others are refused when it is answered. Of its
+    codecs the offerer's first counts, or in a re-INVITE the call's present one, `keep`, wherever it is listed.
     """
-    if len(text) > MAX_SDP_BYTES:
-        raise InvalidInputError(f"SDP of {len(text)} bytes")
-    session, sections = _split(text)
-    if not sections:
-        raise InvalidInputError("SDP without m= line")
-    lines = tuple(_media_line(section[0]) for section in sections)
-    for index, (line, section) in enumerate(zip(lines, sections, strict=True)):
-        if line.kind == "audio" and line.protocol == "RTP/AVP" and line.port != 0:
-            return _audio_offer(session, section, lines, index, keep)
-    raise InvalidInputError("no RTP/AVP audio offered")
+    sections = parse_sections(text)
+    lines = tuple(section.line for section in sections)
+    problem = InvalidInputError("no RTP/AVP audio offered")
+    for index, section in enumerate(sections):
+        line = section.line
+        if (line.kind, line.protocol) == ("audio", "RTP/AVP") and line.port != 0:
+            try:
+                remote, direction = _remote(section, codecs, keep), section.direction()
+            except InvalidInputError as error:
+                problem = error
+            else:
+                return Offer(remote=remote, direction=direction, lines=lines, audio_index=index)
+    raise problem
 
 
-def write_answer(offer: Offer, *, host: str, port: int, session_id: int, version: int) -> str:
-    """The SDP answer with our numeric `host` and RTP `port` (RFC 3264 section 6)."""
-    family = "IP4" if isinstance(ip_address(host), IPv4Address) else "IP6"
-    out = [
-        "v=0",
-        f"o=hotline {session_id} {version} IN {family} {host}",
-        "s=hotline",
-        f"c=IN {family} {host}",
-        "t=0 0",
-    ]
+def parse_answer(
+    text: str, *, offered: Sequence[Codec] = DEFAULT_CODECS, direction: Direction = Direction.SENDRECV
+) -> RemoteMedia:
+    """Reads the answer to our offer of one audio stream in `direction`; raises `InvalidInputError`.
+
+    It may list several of the codecs `offered`: the first counts. Port 0 refuses the stream.
+    """
+    section = parse_sections(text)[0]
+    line = section.line
+    if (line.kind, line.protocol) != ("audio", "RTP/AVP"):
+        raise InvalidInputError(f"SDP answer of {line.kind[:20]} over {line.protocol[:20]} to an offer of audio")
+    if line.port == 0:
+        raise InvalidInputError("the far end refused the audio stream")
+    return _remote(section, offered, None, ours=direction)
+
+
+def write_offer(
+    *,
+    host: str,
+    port: int,
+    session_id: int,
+    version: int,
+    codecs: Sequence[Codec] = DEFAULT_CODECS,
+    telephone_event: int | None = TELEPHONE_EVENT,
+    direction: Direction = Direction.SENDRECV,
+) -> str:
+    """Our offer of one audio stream at the numeric `host` and RTP `port`, the codec we like best first."""
+    audio = _audio(port, codecs, telephone_event=telephone_event, comfort_noise=False, direction=direction)
+    return _session(host, session_id, version, audio)
+
+
+def write_answer(
+    offer: Offer,
+    *,
+    host: str,
+    port: int,
+    session_id: int,
+    version: int,
+    direction: Direction = Direction.SENDRECV,
+) -> str:
+    """The answer to `offer` with our numeric `host` and RTP `port`: as much of our `direction` as the offer allows."""
+    media = []
     for index, line in enumerate(offer.lines):
         if index != offer.audio_index:
-            out.append(f"m={line.kind} 0 {line.protocol} {' '.join(line.formats)}")
+            media.append(f"m={line.kind} 0 {line.protocol} {' '.join(line.formats)}")
             continue
-        codec = offer.remote.codec
-        formats = [str(codec.value)] + ([str(offer.telephone_event)] if offer.telephone_event is not None else [])
-        out += [
-            f"m=audio {port} RTP/AVP {' '.join(formats)}",
-            f"a=rtpmap:{codec.value} {codec.name}/8000",
-            "a=ptime:20",
-            f"a={ANSWERED_DIRECTION[offer.direction].value}",
-        ]
-        if offer.telephone_event is not None:
-            out += [
-                f"a=rtpmap:{offer.telephone_event} telephone-event/8000",
-                f"a=fmtp:{offer.telephone_event} 0-15",
-            ]
-    return "\r\n".join(out) + "\r\n"
+        media += _audio(
+            port,
+            [offer.remote.codec],
+            telephone_event=offer.remote.telephone_event,
+            comfort_noise=offer.remote.comfort_noise,
+            direction=Direction.of(
+                sends=direction.sends and offer.direction.receives,
+                receives=direction.receives and offer.direction.sends,
+            ),
+        )
+    return _session(host, session_id, version, media)
 
 
-def _split(text: str) -> tuple[list[str], list[list[str]]]:
-    lines = [line.strip() for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
-    if len(lines) > MAX_LINES:
-        raise InvalidInputError(f"SDP of {len(lines)} lines")
-    if not lines or lines[0] != "v=0":
-        raise InvalidInputError("SDP does not begin with v=0")
-    session: list[str] = []
-    sections: list[list[str]] = []
-    for line in lines:
-        if len(line) < 2 or line[1] != "=":
-            raise InvalidInputError(f"SDP line {line[:40]!r}")
-        if line.startswith("m="):
-            sections.append([line])
-        elif sections:
-            sections[-1].append(line)
-        else:
-            session.append(line)
-    return session, sections
-
-
-def _media_line(line: str) -> MediaLine:
-    parts = line[2:].split()
-    if len(parts) < 4:
-        raise InvalidInputError(f"SDP media line {line[:80]!r}")
-    kind, port_text, protocol, *formats = parts
-    port = _number(port_text.partition("/")[0], 65535, "port")
-    return MediaLine(kind=kind, port=port, protocol=protocol, formats=tuple(formats))
-
-
-def _audio_offer(
-    session: list[str], section: list[str], lines: tuple[MediaLine, ...], index: int, keep: Codec | None
-) -> Offer:
-    line = lines[index]
-    names = dict(STATIC_NAMES)
-    direction = Direction.SENDRECV
-    for attribute in session + section[1:]:
-        if attribute.startswith("a=rtpmap:"):
-            payload, _, name = attribute.removeprefix("a=rtpmap:").partition(" ")
-            names[_number(payload, 127, "payload type")] = name.strip().upper()
-        elif attribute.removeprefix("a=") in DIRECTIONS:
-            direction = DIRECTIONS[attribute.removeprefix("a=")]
-    offered = [_number(item, 127, "payload type") for item in line.formats]
-    codecs = [Codec(item) for item in offered if item in STATIC_NAMES]
-    codec = keep if keep in codecs else next(iter(codecs), None)
-    if codec is None:
-        raise InvalidInputError("neither PCMA nor PCMU offered")
-    events = next((item for item in offered if names.get(item, "").startswith("TELEPHONE-EVENT/8000")), None)
-    host = _connection_host(section) or _connection_host(session)
-    if host is None:
-        raise InvalidInputError("SDP without c= line")
-    if host == "0.0.0.0":  # noqa: S104 - RFC 2543's way to hold
-        direction = Direction.INACTIVE
+def _remote(
+    section: MediaSection, codecs: Sequence[Codec], keep: Codec | None, *, ours: Direction = Direction.SENDRECV
+) -> RemoteMedia:
+    """What a section that carries audio asks of us, we taking part as `ours` says."""
+    types, names = section.payload_types(), section.names()
+    ours_listed = [codec for item in types for codec in codecs if codec.value == item]
+    if not ours_listed:
+        raise InvalidInputError(f"none of {', '.join(codec.name for codec in codecs)} in {types}")
+    theirs = section.direction()
     try:
-        address = RtpAddress(host, line.port)
+        address = RtpAddress(section.host(), section.line.port)
     except ValueError as error:
-        raise InvalidInputError(f"SDP address {host!r} port {line.port}") from error
-    if ip_address(host).is_multicast or (host not in {"0.0.0.0"} and ip_address(host).is_unspecified):  # noqa: S104
-        raise InvalidInputError(f"SDP address {host!r}")
-    remote = RemoteMedia(
+        raise InvalidInputError(f"SDP port {section.line.port}") from error
+    return RemoteMedia(
         address=address,
-        codec=codec,
-        telephone_event=events,
-        send=direction in (Direction.SENDRECV, Direction.RECVONLY),
-        receive=direction in (Direction.SENDRECV, Direction.SENDONLY),
+        codec=keep if keep in ours_listed else ours_listed[0],
+        telephone_event=next((item for item in types if names.get(item) == "TELEPHONE-EVENT/8000"), None),
+        send=theirs.receives and ours.sends,
+        receive=theirs.sends and ours.receives,
+        ptime_ms=section.ptime_ms(),
+        comfort_noise=COMFORT_NOISE in types,
+        rtcp=section.rtcp(),
     )
-    return Offer(remote=remote, direction=direction, lines=lines, audio_index=index, telephone_event=events)
 
 
-def _connection_host(lines: list[str]) -> str | None:
-    for line in lines:
-        if line.startswith("c="):
-            parts = line[2:].split()
-            if len(parts) != 3 or parts[0] != "IN" or parts[1] not in ("IP4", "IP6"):
-                raise InvalidInputError(f"SDP connection line {line[:80]!r}")
-            return parts[2].partition("/")[0]
-    return None
+def _session(host: str, session_id: int, version: int, media: Sequence[str]) -> str:
+    address = f"IN IP{ip_address(host).version} {host}"
+    lines = ["v=0", f"o=hotline {session_id} {version} {address}", "s=hotline", f"c={address}", "t=0 0", *media]
+    return "\r\n".join(lines) + "\r\n"
 
 
-def _number(text: str, highest: int, what: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text[:9]) > highest or len(text) > 9:
-        raise InvalidInputError(f"SDP {what} {text[:20]!r}")
-    return int(text)
+def _audio(
+    port: int,
+    codecs: Sequence[Codec],
+    *,
+    telephone_event: int | None,
+    comfort_noise: bool,
+    direction: Direction,
+) -> list[str]:
+    names = {codec.value: STATIC_NAMES[codec.value] for codec in codecs}
+    if comfort_noise:
+        names[COMFORT_NOISE] = STATIC_NAMES[COMFORT_NOISE]
+    if telephone_event is not None:
+        names[telephone_event] = "telephone-event/8000"
+    events = [] if telephone_event is None else [f"a=fmtp:{telephone_event} 0-15"]
+    return [
+        f"m=audio {port} RTP/AVP {' '.join(str(item) for item in names)}",
+        *(f"a=rtpmap:{item} {name}" for item, name in names.items()),
+        *events,
+        f"a=ptime:{DEFAULT_PTIME_MS}",
+        f"a={direction.value}",
+    ]
