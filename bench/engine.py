@@ -1,10 +1,12 @@
 """Load on the media engine alone: N recorded two-way calls from a separate process over loopback.
 
     python bench/engine.py --calls 100 --seconds 10 --json
+    python bench/engine.py --calls 100 --bridged --json
 
 The engine answers every call with speech-like noise while each caller sends noise of its own. Send jitter is how far
 packets arrive (kernel timestamps) from their RTP timestamps, relative to the earliest of the call. A recording is
-exact when its left channel holds every frame the caller sent, bit for bit, and silence else.
+exact when its left channel holds every frame the caller sent, bit for bit, and silence else. With `--bridged` the second
+half of the phones are seats, each hearing a caller of the first half and heard by him: half as many calls, as many legs.
 """
 
 import argparse
@@ -25,8 +27,9 @@ from report import machine, print_report, progress, target, versions
 
 from ivr.media import g711
 from ivr.media.engine import EngineStats, MediaEngine
+from ivr.media.mixer import Party, Role, mix_of
 from ivr.media.rtp import RtpPacket
-from ivr.media.types import FRAME_SAMPLES, Codec, MediaCall, RemoteMedia, RtpAddress
+from ivr.media.types import FRAME_SAMPLES, Codec, Leg, MediaCall, RemoteMedia, RtpAddress
 from recordings.recorder import RecorderThread, WavRecorder, wav_info
 
 HOST = "127.0.0.1"
@@ -36,6 +39,7 @@ SO_TIMESTAMPNS = 35
 TIMESPEC = struct.Struct("qq")
 CPU_LIMIT = 0.0012
 JITTER_LIMIT_MS = 10.0
+MIX = mix_of({"caller": Party(Role.CALLER), "seat": Party(Role.SEAT)})
 WARM_UP = 25
 """Packets at a call's start that tell of opening many calls at once, not of sending."""
 
@@ -153,7 +157,7 @@ def is_exact(path: Path, call: int, frames: int) -> bool:
     return np.array_equal(samples[start:end], said) and not samples[end:].any()
 
 
-def measure(calls: int, seconds: float, folder: Path) -> dict[str, Any]:
+def measure(calls: int, seconds: float, folder: Path, *, bridged: bool) -> dict[str, Any]:
     """Runs the engine in this process and the callers in another."""
     command = [sys.executable, __file__, "--callers", "--calls", str(calls), "--seconds", str(seconds)]
     callers = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -167,14 +171,21 @@ def measure(calls: int, seconds: float, folder: Path) -> dict[str, Any]:
     )
     engine.start()
     prompt = np.random.default_rng(1).integers(-20000, 20000, int((seconds + 5) * 8000), np.int16)
-    recorders = [WavRecorder(folder / f"{call}.wav", writer) for call in range(calls)]
+    rooms = calls // 2 if bridged else calls
+    recorders = [WavRecorder(folder / f"{call}.wav", writer) for call in range(rooms)]
     media: list[MediaCall] = []
+    legs: list[Leg] = []
     for call, port in enumerate(ports):
         remote = RemoteMedia(address=RtpAddress(HOST, port), codec=codec_of(call), telephone_event=101)
-        media.append(engine.open(listener=Listener(), remote=remote, sink=recorders[call], tap=None))
-        media[-1].play(prompt, token=call)
+        if call < rooms:
+            media.append(engine.open(listener=Listener(), remote=remote, sink=recorders[call], tap=None))
+            legs.append(media[-1])
+            media[-1].play(prompt, token=call)
+        else:
+            legs.append(media[call - rooms].add_leg("seat", listener=Listener(), remote=remote))
+            media[call - rooms].set_mix(MIX)
     cpu, began = cpu_s(), time.monotonic()
-    callers.stdin.write(json.dumps([item.local_port for item in media]) + "\n")
+    callers.stdin.write(json.dumps([item.local_port for item in legs]) + "\n")
     callers.stdin.flush()
     told = callers.stdout.readline()
     cpu, elapsed = cpu_s() - cpu, time.monotonic() - began
@@ -185,11 +196,12 @@ def measure(calls: int, seconds: float, folder: Path) -> dict[str, Any]:
     writer.stop()
     stats: EngineStats = engine.stats()
     frames = int(seconds / TICK_S)
-    exact = sum(is_exact(folder / f"{call}.wav", call, frames) for call in range(calls))
+    exact = sum(is_exact(folder / f"{call}.wav", call, frames) for call in range(rooms))
     return {
-        "calls": calls,
+        "calls": rooms,
+        "legs": calls,
         "seconds": round(elapsed, 3),
-        "cpu_s_per_call_s": round(cpu / (calls * elapsed), 6),
+        "cpu_s_per_leg_s": round(cpu / (calls * elapsed), 6),
         "cores_used": round(cpu / elapsed, 3),
         "received": stats.packets.received,
         "late": stats.packets.late,
@@ -211,6 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--bridged", action="store_true", help="half of the phones are seats that speak with callers")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--callers", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -219,9 +232,9 @@ def main() -> None:
         return
     progress(f"{options.calls} calls for {options.seconds:g} s ...")
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(options.calls, options.seconds, Path(folder))
+        figures = measure(options.calls, options.seconds, Path(folder), bridged=options.bridged)
     targets = {
-        "cpu": target(figures["cpu_s_per_call_s"], CPU_LIMIT, "cpu_s_per_call_s"),
+        "cpu": target(figures["cpu_s_per_leg_s"], CPU_LIMIT, "cpu_s_per_leg_s"),
         "send_jitter_p99": target(figures["send_jitter_ms"]["p99"], JITTER_LIMIT_MS, "ms"),
         "lost": target(figures["lost"], 0, "packets"),
         "inexact_recordings": target(figures["calls"] - figures["exact_recordings"], 0, "recordings"),

@@ -79,7 +79,7 @@ class Switchboard:
         self._guard(leg, self._run_command, leg, command, now)
 
     def tick(self, *, now: float, index: int, skipped: int) -> None:
-        """Tick number `index`, after `skipped` that were slept through: hears, mixes, sends and records what is final."""
+        """Tick number `index`, after `skipped` that were slept through: hears, mixes, sends, records what is final."""
         if skipped:
             for leg in list(self.legs.values()):
                 if not leg.closed:
