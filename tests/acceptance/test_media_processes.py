@@ -31,7 +31,7 @@ def test_a_call_to_each_media_process_becomes_a_ticket_and_a_dead_one_is_back(pr
     product = Product(product_folder, settings)
     product.start()
     try:
-        calls = [product.dial("gas_smell", "--hang-up-after", "3", port=port + index) for index in range(2)]
+        calls = [product.dial("gas_smell", "--hang-up-after", "8", port=port + index) for index in range(2)]
         assert [call.end()["reason"] for call in calls] == ["hung_up"] * 2
         tickets = product.await_tickets(2)
         rows = product.calls()
