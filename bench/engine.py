@@ -5,8 +5,8 @@
 
 The engine answers every call with speech-like noise while each caller sends noise of its own. Send jitter is how far
 packets arrive (kernel timestamps) from their RTP timestamps, relative to the earliest of the call. A recording is
-exact when its left channel holds every frame the caller sent, bit for bit, and silence else. With `--bridged` the second
-half of the phones are seats, each hearing a caller of the first half and heard by him: half as many calls, as many legs.
+exact when its left channel holds every frame the caller sent, bit for bit, and silence else. With `--bridged` the
+second half of the phones are seats, each hearing a caller of the first half and heard by him: half as many calls.
 """
 
 import argparse

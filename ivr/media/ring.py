@@ -29,9 +29,14 @@ class Rings:
 
     def add(self, slot: int, samples: Samples, *, position: int) -> None:
         """Adds mono samples to what is there; the sum saturates."""
-        columns = (position + np.arange(len(samples))) % RING
-        total = self._samples[slot, columns].astype(np.int32) + samples
-        self._samples[slot, columns] = np.clip(total, -32768, 32767)
+        start = position % RING
+        row, room = self._samples[slot], RING - start
+        for there, new in (
+            (row[start : start + len(samples)], samples[:room]),
+            (row[: len(samples) - room], samples[room:]),
+        ):
+            if len(new):
+                there[:] = np.clip(there.astype(np.int32) + new, -32768, 32767)
 
     def put_frames(self, slots: Slots, samples: Samples, *, position: int) -> None:
         """Writes (calls, 160) samples at one position for all, a multiple of 160."""

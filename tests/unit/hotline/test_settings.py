@@ -61,6 +61,7 @@ def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("HOTLINE_MEDIA__RTP_PORT_MIN", "29999", "media.rtp_port_min and media.rtp_port_max"),
         ("HOTLINE_MEDIA__RTP_PORT_MAX", "20396", "sip.max_calls"),
         ("HOTLINE_SIP__MAX_CALLS", "5001", "media.rtp_port_min"),
+        ("HOTLINE_MEDIA__PLAYOUT_MAX_MS", "30", "playout_min_ms"),
         ("HOTLINE_SIP__ADVERTISED_ADDRESS", "trunk.example.com", "sip.advertised_address"),
         ("HOTLINE_SIP__ADDRESS", "localhost", "sip.address"),
         ("HOTLINE_TIMEZONE", "Asia/Yanqing", "timezone"),
