@@ -38,7 +38,7 @@ class YamlReader:
         except OSError as error:
             self.problems.append(Problem(str(path), 1, error.strerror or str(error)))
             return None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             line = mark.line + 1 if mark is not None else 1
             reason = getattr(error, "problem", None) or str(error)

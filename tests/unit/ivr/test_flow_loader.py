@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotline.errors import ConfigurationError
-from ivr.flow_loader import examine_flow, load_flow
+from ivr.flow import BUILT_IN, OUTCOMES
+from ivr.flow_loader import KIND_KEYS, examine_flow, load_flow
 from ivr.prompts import PromptLibrary
 from ivr.queue import Strategy
 
@@ -205,6 +206,10 @@ def test_the_schema_refuses_what_the_loader_refuses() -> None:
     assert refused >= len(WRONG) // 2  # the others are names, which a schema can't know
 
 
+def test_a_file_nested_without_end_is_refused(tmp_path: Path) -> None:
+    assert any("not valid YAML" in found for found in problems(tmp_path, "[" * 20_000))
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_survived(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
@@ -273,3 +278,32 @@ def test_too_many_included_files_are_refused(tmp_path: Path) -> None:
     chain = {f"p{n}": f"include: [p{n + 1}.yaml]\n" for n in range(40)}
     path = write(tmp_path, main=MAIN.replace("part.yaml", "p0.yaml"), p40=PART, **chain)
     assert any("more than 20 files" in problem.message for problem in examine_flow(path, prompts=PROMPTS)[1])
+
+
+# --- the manual ---
+
+MANUAL = (ROOT / "docs/flows.md").read_text(encoding="utf-8")
+
+
+def test_the_manuals_example_has_no_problem(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    example = MANUAL.split("```yaml\n")[1].split("```")[0]
+    path.write_text(example.replace("include/common.yaml", str(ROOT / "ivr/flows/include/common.yaml")), "utf-8")
+    assert examine_flow(path, prompts=PROMPTS)[1] == []
+
+
+def test_the_manual_and_the_schema_name_every_kind_outcome_and_setting() -> None:
+    states = {
+        kind["properties"]["kind"]["const"]: kind["properties"] for kind in SCHEMA.schema["$defs"]["state"]["oneOf"]
+    }
+    assert states.keys() == OUTCOMES.keys()
+    for kind, properties in states.items():
+        row = next(line for line in MANUAL.splitlines() if line.startswith(f"| `{kind}` |"))
+        assert set(properties) == KIND_KEYS[kind] | {"kind", "set"}
+        for outcome in OUTCOMES[kind]:
+            assert f"`{outcome}`" in row
+            assert outcome in properties["next"]["required"]
+    for setting in SCHEMA.schema["$defs"]["queue"]["properties"]:
+        assert f"| `{setting}` |" in MANUAL
+    for name in (*BUILT_IN, *SCHEMA.schema["properties"]):
+        assert f"`{name}`" in MANUAL
