@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from ivr.hours import AttemptRule, OpeningHours
-from ivr.queue import QueueRule
+from ivr.queue_rule import QueueRule
 
 KEYS = "0123456789*#ABCD"
 

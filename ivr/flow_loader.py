@@ -27,7 +27,7 @@ from ivr.flow import (
 )
 from ivr.flow_check import problems_of, reachable
 from ivr.hours import HOLIDAYS, AttemptRule, OpeningHours, read_calendar, read_hours
-from ivr.queue import read_queue
+from ivr.queue_rule import read_queue
 from ivr.yaml_reader import Node, Problem, YamlReader
 
 TOP_KEYS = frozenset(

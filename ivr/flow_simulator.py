@@ -20,7 +20,7 @@ from ivr.menu_events import (
     StopPlaying,
     TimePassed,
 )
-from ivr.menu_kinds import MenuState
+from ivr.menu_state import MenuState
 
 
 class Simulation:

@@ -39,7 +39,8 @@ from ivr.menu_events import (
     Survey,
     TimePassed,
 )
-from ivr.menu_kinds import Context, MenuState, enter, played, react, resume
+from ivr.menu_kinds import enter, react, resume
+from ivr.menu_state import Context, MenuState, played
 
 __all__ = [
     "Answered",

@@ -35,7 +35,7 @@ from ivr.queue_events import (
     SeatSignedOut,
     TimePassed,
 )
-from ivr.yaml_reader import Node, YamlReader
+from ivr.queue_rule import QueueRule, Strategy
 
 
 class SeatState(StrEnum):
@@ -74,31 +74,6 @@ SEATS: dict[tuple[SeatState, SeatAction], SeatState] = {
     (SeatState.PAUSED, SeatAction.READY): SeatState.READY,
     (SeatState.PAUSED, SeatAction.AWAY): SeatState.AWAY,
 }
-
-
-class Strategy(StrEnum):
-    """Which of the ready seats ring."""
-
-    RING_ALL = "ring_all"
-    RING_ONE = "ring_one"  # the first that is ready, in order of sign-in
-    ROUND_ROBIN = "round_robin"  # the one after the last that rang
-    LONGEST_IDLE = "longest_idle"
-
-
-@dataclass(frozen=True)
-class QueueRule:
-    """How a queue works; times in seconds. `talk_s` is what a conversation takes until some have been measured."""
-
-    name: str
-    strategy: Strategy = Strategy.LONGEST_IDLE
-    priority: int = 0
-    skills: frozenset[str] = frozenset()
-    max_length: int = 50
-    max_wait_s: float = 600.0
-    ring_s: float = 15.0
-    wrap_up_s: float = 20.0
-    announce_every_s: float = 45.0
-    talk_s: float = 180.0
 
 
 @dataclass(frozen=True)
@@ -344,9 +319,14 @@ class Distributor:
     def _assign(self, now: float) -> list[QueueCommand]:
         """Rings seats for those who wait, then tells the others where they stand."""
         commands: list[QueueCommand] = []
+        nobody: set[tuple[str, frozenset[str]]] = set()  # queue and skills no ready seat has: one look for all callers
         for caller in sorted(self._callers.values(), key=_rank):
-            if not caller.ringing:
-                commands += self._offer(caller, now)
+            needs = caller.queue, caller.skills
+            if not caller.ringing and needs not in nobody:
+                offered = self._offer(caller, now)
+                commands += offered
+                if not offered:
+                    nobody.add(needs)
         for name, queue in self._queues.items():
             for position, caller in enumerate(self.waiting(name), start=1):
                 if now >= caller.announce_at:
@@ -413,22 +393,3 @@ class Distributor:
 
 def _rank(caller: Waiting) -> tuple[int, float, str]:
     return -caller.priority, caller.joined, caller.call
-
-
-def read_queue(reader: YamlReader, name: str, node: Node) -> QueueRule:
-    """One entry of a flow's `queues`."""
-    keys = ("strategy", "priority", "skills", "max_length", "max_wait_s", "ring_s", "wrap_up_s", "announce_every_s")
-    parts = reader.mapping(node, known=frozenset((*keys, "talk_s")))
-    rule = QueueRule(name)
-    return QueueRule(
-        name=name,
-        strategy=Strategy(reader.choice(parts.get("strategy"), tuple(Strategy), rule.strategy)),
-        priority=reader.count(parts.get("priority"), rule.priority, least=-100, most=100),
-        skills=frozenset(reader.texts(parts.get("skills"))),
-        max_length=reader.count(parts.get("max_length"), rule.max_length, least=1, most=1000),
-        max_wait_s=reader.seconds(parts.get("max_wait_s"), rule.max_wait_s),
-        ring_s=reader.seconds(parts.get("ring_s"), rule.ring_s),
-        wrap_up_s=reader.seconds(parts.get("wrap_up_s"), rule.wrap_up_s),
-        announce_every_s=reader.seconds(parts.get("announce_every_s"), rule.announce_every_s),
-        talk_s=reader.seconds(parts.get("talk_s"), rule.talk_s),
-    )

@@ -13,7 +13,7 @@ from hotline.errors import ConfigurationError
 from ivr.flow import BUILT_IN, OUTCOMES
 from ivr.flow_loader import KIND_KEYS, examine_flow, load_flow
 from ivr.prompts import PromptLibrary
-from ivr.queue import Strategy
+from ivr.queue_rule import Strategy
 
 ROOT = Path(__file__).resolve().parents[3]
 FLOWS = sorted((ROOT / "ivr/flows").glob("*.yaml"))

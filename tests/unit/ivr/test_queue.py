@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotline.errors import ConflictError, NotFoundError
-from ivr.queue import SEATS, Distributor, QueueRule, SeatAction, SeatState, Strategy
+from ivr.queue import SEATS, Distributor, SeatAction, SeatState
 from ivr.queue_events import (
     Announce,
     CallerJoined,
@@ -25,6 +25,7 @@ from ivr.queue_events import (
     SeatSignedOut,
     TimePassed,
 )
+from ivr.queue_rule import QueueRule, Strategy
 
 
 class Site:
