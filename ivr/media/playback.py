@@ -2,6 +2,8 @@
 
 from collections import deque
 
+import numpy as np
+
 from ivr.media.types import FRAME_SAMPLES, Samples
 
 
@@ -25,7 +27,7 @@ class Playback:
         while self._pieces:
             token, samples, loop = self._pieces[0]
             if loop:
-                frame[:] = samples.take(range(self._position, self._position + FRAME_SAMPLES), mode="wrap")
+                frame[:] = samples.take(np.arange(self._position, self._position + FRAME_SAMPLES), mode="wrap")
                 self._position = (self._position + FRAME_SAMPLES) % len(samples)
                 break
             part = samples[self._position : self._position + FRAME_SAMPLES]

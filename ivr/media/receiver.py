@@ -5,6 +5,7 @@ import select
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hotline.errors import ProtocolError
 from ivr.media import g711
@@ -130,9 +131,8 @@ class Receiver:
         if plain.any():
             slots = np.array([leg.slot for leg in legs])[plain]
             header = frames[plain]
-            self._last_heard[slots] = now
-            self._jitter.observe(
-                slots, sequence=header["sequence"].astype(np.uint16), ssrc=header["ssrc"].astype(np.uint32)
+            self._observe(
+                slots, sequence=header["sequence"].astype(np.uint16), ssrc=header["ssrc"].astype(np.uint32), now=now
             )
             samples = g711.DECODE[types[plain, None] >> 3, header["payload"]]
             self._jitter.place(slots, timestamp=header["timestamp"].astype(np.uint32), samples=samples, head=head)
@@ -141,6 +141,11 @@ class Receiver:
                 continue
             data = bytes(self._views[index][: lengths[index]])
             self._guard(legs[index], self._take_packet, legs[index], data, now, head)
+
+    def _observe(self, slots: Slots, *, sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32], now: float) -> None:
+        """Every valid packet passes here, with or without audio; each slot once."""
+        self._last_heard[slots] = now
+        self._jitter.observe(slots, sequence=sequence, ssrc=ssrc)
 
     def _take_packet(self, leg: EngineLeg, data: bytes, now: float, head: int) -> None:
         """Any packet that is no plain frame: other lengths, extensions, digits, comfort noise, garbage."""
@@ -155,9 +160,8 @@ class Receiver:
             leg.bad += 1
             return
         slots = np.array([leg.slot])
-        self._last_heard[leg.slot] = now
-        self._jitter.observe(
-            slots, sequence=np.array([packet.sequence], np.uint16), ssrc=np.array([packet.ssrc], np.uint32)
+        self._observe(
+            slots, sequence=np.array([packet.sequence], np.uint16), ssrc=np.array([packet.ssrc], np.uint32), now=now
         )
         if packet.payload_type in AUDIO_TYPES:
             samples = g711.decode(packet.payload, codec=Codec(packet.payload_type))[None]
