@@ -183,7 +183,7 @@ class RtcpReports:
             highest_sequence=int(self._highest[slot]) & 0xFFFFFFFF,
             jitter=int(self._jitter[slot]),
             last_report=last_report,
-            delay=min(delay, 0xFFFFFFFF),
+            delay=min(max(delay, 0), 0xFFFFFFFF),
         )
 
     def _measure_jitter(self, slots: Slots, timestamp: NDArray[np.uint32], *, arrival: int) -> None:
