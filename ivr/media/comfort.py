@@ -57,30 +57,53 @@ class ComfortNoise:
 
 
 class ComfortNoiseGenerator:
-    """Tables over `slots` calls."""
+    """Tables over `slots` calls. Arrays of slots must name each slot once.
+
+    A pause is announced by `set` while audio from before it still waits in the jitter buffer: it begins with the first
+    frame after that which never came, and ends with the next one that came.
+    """
 
     def __init__(self, *, slots: int, random: np.random.Generator) -> None:
         self._random = random
         self._gain = np.zeros((slots, _BINS), np.float32)
         self._tail = np.zeros((slots, FRAME_SAMPLES), np.float32)
+        self._announced = np.zeros(slots, bool)
+        self._pausing = np.zeros(slots, bool)
 
     def open(self, slot: int) -> None:
         """Forgets the slot's last call: its noise is silence."""
         self._gain[slot] = 0
         self._tail[slot] = 0
+        self._announced[slot] = self._pausing[slot] = False
 
     def set(self, slot: int, noise: ComfortNoise) -> None:
-        """The noise of that call from its next frame on, blended into what it was."""
+        """The noise of that call's pause, now or to come; blended into what it was."""
         self._gain[slot] = _spectrum(noise)
+        self._announced[slot] = True
+
+    def fill(self, slots: Slots, frames: Samples, *, missing: NDArray[np.bool_]) -> tuple[Samples, NDArray[np.bool_]]:
+        """Takes the frame of each call, (calls, 160), and which of them never came; returns them with pauses filled,
+        and which are missing still: lost and not a pause. `frames` is returned itself where there is no pause."""
+        paused = self._announced[slots] & missing
+        ends = self._pausing[slots] & ~missing
+        self._pausing[slots] = paused
+        if not paused.any() and not ends.any():
+            return frames, missing
+        frames = frames.copy()
+        if paused.any():
+            frames[paused] = self.frames(slots[paused])
+        self._announced[slots[ends]] = False
+        frames[ends] = _round(frames[ends].astype(np.float32) + self._tail[slots[ends]])
+        self._tail[slots[ends]] = 0
+        return frames, missing & ~paused
 
     def frames(self, slots: Slots) -> Samples:
-        """The next frame of noise of each call, (calls, 160); the first one after `open` rises from silence."""
+        """The next frame of noise of each call, (calls, 160); the first one rises from silence."""
         white = self._random.standard_normal((len(slots), _BLOCK), np.float32)
         block = np.fft.irfft(np.fft.rfft(white, axis=1) * self._gain[slots], n=_BLOCK, axis=1) * _WINDOW
         frames = self._tail[slots] + block[:, :FRAME_SAMPLES]
         self._tail[slots] = block[:, FRAME_SAMPLES:]
-        samples: Samples = np.rint(np.clip(frames, -32768, 32767)).astype(np.int16)
-        return samples
+        return _round(frames)
 
 
 def levels(frames: Samples) -> NDArray[np.uint8]:
@@ -105,3 +128,8 @@ def _spectrum(noise: ComfortNoise) -> Floats:
     power = (both_sides * shape**2).sum() / _BLOCK
     gains: Floats = (shape * FULL_SCALE * 10 ** (-noise.level / 20) / np.sqrt(power)).astype(np.float32)
     return gains
+
+
+def _round(signal: Floats) -> Samples:
+    samples: Samples = np.rint(np.clip(signal, -32768, 32767)).astype(np.int16)
+    return samples

@@ -104,6 +104,63 @@ def test_without_a_payload_and_after_reopening_it_is_silence():
     assert not generator.frames(np.array([0, 1])).any()
 
 
+class Line:
+    """A call whose audio is loud, and whose frames may be missing."""
+
+    def __init__(self):
+        self.generator = ComfortNoiseGenerator(slots=2, random=np.random.default_rng(1))
+        self.audio = np.full((1, 160), 9000, np.int16)
+
+    def play(self, *, missing=False):
+        """The level of the frame heard, and whether it is missing still."""
+        silence = np.zeros((1, 160), np.int16)
+        frames, lost = self.generator.fill(
+            np.array([1]), silence if missing else self.audio, missing=np.array([missing])
+        )
+        return dbov(frames + 1e-3), bool(lost[0])
+
+
+def test_a_pause_is_filled_from_its_first_missing_frame_until_audio_comes_again():
+    line = Line()
+    line.generator.set(1, ComfortNoise(level=40))
+    for _ in range(3):  # what the jitter buffer still holds
+        assert line.play() == (pytest.approx(-11.2, abs=0.1), False)
+    filled = [line.play(missing=True) for _ in range(20)]
+    assert not any(lost for _, lost in filled)
+    assert np.mean([level for level, _ in filled[1:]]) == pytest.approx(-40, abs=1)
+    assert line.play() == (pytest.approx(-11.2, abs=0.2), False)
+    frames, _ = line.generator.fill(np.array([1]), line.audio, missing=np.array([False]))
+    assert frames is line.audio
+
+
+def test_a_loss_that_is_no_pause_is_left_to_concealment():
+    line = Line()
+    assert line.play(missing=True)[1]
+    line.generator.set(1, ComfortNoise(level=40))
+    assert not line.play(missing=True)[1]
+    line.play()
+    assert line.play(missing=True)[1]
+
+
+def test_noise_fades_into_the_audio_that_ends_a_pause():
+    line = Line()
+    line.generator.set(1, ComfortNoise(level=20))
+    for _ in range(5):
+        line.play(missing=True)
+    quiet = np.zeros((1, 160), np.int16)
+    frames, _ = line.generator.fill(np.array([1]), quiet, missing=np.array([False]))
+    assert np.abs(frames[0, :30]).mean() > 5 * np.abs(frames[0, -30:]).mean() > 0
+    assert not quiet.any()
+
+
+def test_a_pause_of_one_call_does_not_touch_another():
+    line = Line()
+    line.generator.set(0, ComfortNoise(level=30))
+    frames, lost = line.generator.fill(np.array([1, 0]), np.zeros((2, 160), np.int16), missing=np.array([True, True]))
+    assert frames.any(axis=1).tolist() == [False, True]
+    assert lost.tolist() == [True, False]
+
+
 @given(noises)
 def test_no_coefficients_make_it_overflow(noise):
     generator = ComfortNoiseGenerator(slots=1, random=np.random.default_rng(1))
