@@ -5,6 +5,7 @@ not with dead silence. Levels are -dBov, 0 to 127: 0 dBov is a square wave as la
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,6 @@ def _spectrum(noise: ComfortNoise) -> Floats:
     return gains
 
 
-def _round(signal: Floats) -> Samples:
+def _round(signal: NDArray[np.floating[Any]]) -> Samples:
     samples: Samples = np.rint(np.clip(signal, -32768, 32767)).astype(np.int16)
     return samples
