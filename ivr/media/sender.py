@@ -181,7 +181,10 @@ class Sender:
     def _mix(self, hearers: Slots, heard: NDArray[np.float32]) -> None:
         """Adds voices to what is played in the packets."""
         laws = self._payload_type[hearers, None] >> 3
-        mixed = g711.DECODE[laws, self._packets["payload"][hearers]] + heard
+        payload = self._packets["payload"][hearers]
+        # A-law knows no zero: were its silence added, a voice of the same law would not pass unchanged.
+        played = np.where(payload == g711.SILENCE[laws], 0, g711.DECODE[laws, payload])
+        mixed = played + heard
         linear = np.rint(np.clip(mixed, -32768, 32767)).astype(np.int16)
         self._packets["payload"][hearers] = g711.ENCODE[laws, linear.view(np.uint16)]
 
