@@ -31,6 +31,8 @@ LOW_HARMONIC = 10**-0.6
 HIGH_HARMONIC = 10**-1.0
 DURATION_SAMPLES = SAMPLE_RATE * 32 // 1000
 PAUSE_FRAMES = 2
+HELD_FRAMES = 5
+"""So many lost frames in a row tell nothing about a key; after more it is taken to be let go."""
 LATENCY_MS = 60
 """A digit is told with the frame that ends at most so long after its tone began, for a clean tone."""
 
@@ -63,20 +65,26 @@ class InbandDetector:
         self._likely = np.full(slots, NO_DIGIT, np.int8)  # the key that the last frame may be
         self._pressed = np.full(slots, NO_DIGIT, np.int8)
         self._pause = np.zeros(slots, np.int64)
+        self._lost = np.zeros(slots, np.int64)  # frames in a row that never came, up to the last one
 
     def open(self, slot: int) -> None:
         """Forgets the slot's last call."""
         self._history[slot] = 0
         self._likely[slot] = self._pressed[slot] = NO_DIGIT
-        self._pause[slot] = 0
+        self._pause[slot] = self._lost[slot] = 0
 
-    def update(self, slots: Slots, frames: Samples) -> Digits:
-        """Takes one frame a call, (calls, 160); returns each call's new digit as an index of `tones.KEYPAD`, or -1."""
+    def update(self, slots: Slots, frames: Samples, *, missing: NDArray[np.bool_] | None = None) -> Digits:
+        """Takes one frame a call, (calls, 160); returns each call's new digit as an index of `tones.KEYPAD`, or -1.
+
+        `missing`: whose frame never came and is silent for that; a loss while a key is held does not make it two.
+        """
         key = self._judge(slots, frames)
         self._history[slots, self._frame[slots] % (_BLOCK - 1)] = frames
         self._frame[slots] += 1
         self._likely[slots] = _likely_keys(frames)
-        return self._press(slots, key)
+        digits = self._press(slots, key)
+        self._lost[slots] = 0 if missing is None else np.where(missing, self._lost[slots] + 1, 0)
+        return digits
 
     def _judge(self, slots: Slots, frames: Samples) -> Digits:
         """The key whose tones the last frame holds, now that the one after it is known."""
@@ -95,7 +103,9 @@ class InbandDetector:
         """Makes frames that hold a key presses of it."""
         pressed = self._pressed[slots]
         new = (key != NO_DIGIT) & (key != pressed)
-        pause = np.where(key == NO_DIGIT, self._pause[slots] + 1, 0)
+        lost = self._lost[slots]
+        telling = (lost == 0) | (lost > HELD_FRAMES)
+        pause = np.where(key == NO_DIGIT, self._pause[slots] + telling, 0)
         released = pause >= PAUSE_FRAMES
         self._pause[slots] = pause
         self._pressed[slots] = np.where(released, NO_DIGIT, np.where(new, key, pressed))

@@ -100,6 +100,33 @@ def test_a_key_held_long_is_one_press_and_a_lost_frame_does_not_make_it_two():
     assert digits(held, late=50) == "7"
 
 
+def lossy(samples, lost):
+    """What a detector hears that is told which frames are lost."""
+    frames = np.concatenate([np.rint(samples), np.zeros(800)]).astype(np.int16).reshape(-1, FRAME)
+    detector, heard = InbandDetector(slots=1), ""
+    for n, frame in enumerate(frames):
+        row = frame[None] * (n not in lost)
+        index = detector.update(np.array([0]), row, missing=np.array([n in lost]))[0]
+        heard += digit_of(index) if index != NO_DIGIT else ""
+    return heard
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_frames_lost_while_a_key_is_held_do_not_make_it_two(count):
+    assert lossy(press("7", ms=400), range(8, 8 + count)) == "7"
+
+
+def test_a_key_pressed_again_after_a_long_loss_is_another_press():
+    samples = np.concatenate([press("7", ms=100, pause_ms=300), press("7", ms=100)])
+    assert lossy(samples, range(6, 18)) == "77"
+
+
+def test_silence_that_came_lets_a_key_go_and_silence_that_is_lost_does_not_hold_it_for_good():
+    samples = np.concatenate([press("7", ms=100, pause_ms=40), press("7", ms=100)])
+    assert lossy(samples, ()) == "77"
+    assert lossy(np.concatenate([press("7", ms=100, pause_ms=2000), press("8")]), range(5, 100)) == "78"
+
+
 @pytest.mark.parametrize("late", range(0, 160, 20))
 def test_a_digit_is_told_within_its_latency(late):
     [(frame, digit)] = events(press("3", ms=100), late=late, detector=InbandDetector(slots=1))
