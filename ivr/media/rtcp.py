@@ -289,7 +289,7 @@ def _parse_sources(count: int, body: bytes) -> Iterator[SourceItems]:
             raise ProtocolError("RTCP source description without an end of its items")
         yield SourceItems(ssrc=ssrc, items=tuple(items))
         start += 4 - start % 4
-    if start != len(body):
+    if any(body[start:]):  # some stacks write a word of zeros too many
         raise ProtocolError("RTCP source description longer than its sources")
 
 

@@ -117,7 +117,7 @@ def test_a_sender_report_has_the_layout_of_the_rfc():
         "80c9000100000001 81ca0001 00000001",  # items without an end
         "80c9000100000001 81ca0002 00000001 01056162",  # an item longer than the packet
         "80c9000100000001 81ca0002 00000001 01026162",  # no zero after the last item
-        "80c9000100000001 80ca0001 00000000",  # octets after the last source
+        "80c9000100000001 80ca0001 00000001",  # octets after the last source
         "80c9000100000001 81cb0000",  # a goodbye of nobody named
         "80c9000100000001 81cb0002 00000001 09616263",  # a reason longer than the packet
         "80c9000100000001 81cb0003 00000001 01610000 00000000",  # and a shorter one
@@ -130,6 +130,12 @@ def test_wrong_lengths_versions_and_orders_are_refused(text):
 
 def test_padding_of_the_last_packet_is_left_out():
     assert parse(bytes.fromhex("80c9000100000001 a1cb0002 00000001 00000004")) == (RECEIVER, Goodbye(sources=(1,)))
+
+
+def test_a_word_of_zeros_too_many_after_the_names_is_forgiven():
+    packets = (RECEIVER, SourceDescription.of(1, "ab"))
+    assert parse(bytes.fromhex("80c9000100000001 81ca0003 00000001 01026162 00000000")) == packets
+    assert parse(bytes.fromhex("80c9000100000001 81ca0004 00000001 01026162 00000000 00000000")) == packets
 
 
 def test_a_name_that_is_not_utf_8_is_read_all_the_same():
