@@ -18,10 +18,10 @@ import numpy as np
 
 from hotline.bus import BackgroundPublisher, Event
 from hotline.clock import Clock
-from hotline.errors import InvalidInputError
+from hotline.errors import ForbiddenError, InvalidInputError
 from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, CallJournal
 from ivr.media.engine import MediaEngine
-from ivr.media.types import AudioTap, MediaCall, RecordingSink
+from ivr.media.types import AudioTap, Codec, MediaCall, RecordingSink, RemoteMedia, RtpAddress
 from ivr.menu import (
     Answered,
     DemandRecorded,
@@ -40,8 +40,8 @@ from ivr.menu import (
     TimePassed,
 )
 from ivr.prompts import PromptLibrary
-from ivr.sdp import Offer, write_answer
-from ivr.sip import CallHandler, Dialog, Invitation, Timer
+from ivr.sdp import Offer, parse_answer, write_answer, write_offer
+from ivr.sip import CallEnd, CallHandler, Dialog, Invitation, Timer, TransferTarget
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ STATE_TTL_S = 60
 STATE_REFRESH_S = 20.0
 KEPT_CAPTIONS = 200
 CAPTIONS_TIMEOUT_S = 15.0
+Q850_CAUSES = {"media_timeout": 102, "internal_error": 41}  # what our BYE says (RFC 3326); else normal clearing
 OUR_SIDE = "hotline"
 CALLER = "caller"
 
@@ -121,11 +122,15 @@ class Exchange:
         self._loop = loop
         self._calls: dict[str, Call] = {}
 
-    def answer(self, invitation: Invitation, dialog: Dialog) -> tuple[CallHandler, str]:
+    def answer(self, invitation: Invitation, dialog: Dialog) -> tuple[CallHandler, str | None]:
         """Takes the call at once; raises `UnavailableError` where no media is to be had."""
+        if invitation.replaces is not None:
+            raise ForbiddenError("a caller takes over nobody's call")
         call_id = uuid.uuid4().hex
         call = Call(call_id, self._services, self._loop, invitation, dialog, lambda: self._calls.pop(call_id, None))
         self._calls[call_id] = call
+        if invitation.offer is None:
+            return call, call.sdp_offer()  # the flow begins when the far end has said where it listens
         self._loop.post(call.start)
         return call, call.sdp_answer(invitation.offer)
 
@@ -180,6 +185,7 @@ class Call:
         self._token = 0
         self._playing: tuple[int, str] | None = None  # start offset and text of what our side says
         self._held = False
+        self._started = False
         self._ended = False
         self._closed = False
         self._sink_closed = False
@@ -194,9 +200,8 @@ class Call:
             undo.callback(sink.discard)
             self._tap = services.open_captions(call_id, lambda event: loop.post(lambda: self._on_caption(event)))
             undo.callback(self._tap.finish)
-            self._media: MediaCall = services.engine.open(
-                listener=self, remote=invitation.offer.remote, sink=sink, tap=self._tap
-            )
+            self._remote = invitation.offer.remote if invitation.offer else _unknown_remote(invitation.peer)
+            self._media: MediaCall = services.engine.open(listener=self, remote=self._remote, sink=sink, tap=self._tap)
             undo.pop_all()
         self._journal = services.open_journal(self._path)
         self._note(
@@ -207,7 +212,7 @@ class Call:
             caller=invitation.caller,
             called=invitation.called,
             peer=invitation.peer,
-            codec=invitation.offer.remote.codec.name,
+            codec=self._remote.codec.name,
             sample_rate=8000,
         )
         self._note("answered", answer_ms=round((services.clock.monotonic() - started) * 1000, 3))
@@ -216,10 +221,22 @@ class Call:
         """The 200 OK is out: the flow begins."""
         if self._ended:
             return
+        self._started = True
         self._publish("call.answered", **self._identity())
         self._refresh_state()
         self._timers.append(self._loop.call_later(self._services.max_call_s, lambda: self.end("time_limit")))
         self._step(Answered())
+
+    def sdp_offer(self) -> str:
+        """Our offer where the far end wants one: the codec of the call, as its recording has one format."""
+        self._sdp_version += 1
+        return write_offer(
+            host=self._invitation.local_host,
+            port=self._media.local_port,
+            session_id=self._sdp_session,
+            version=self._sdp_version,
+            codecs=(self._remote.codec,),
+        )
 
     def sdp_answer(self, offer: Offer) -> str:
         """Our answer to `offer`; each has a higher version (RFC 3264 section 8)."""
@@ -234,31 +251,50 @@ class Call:
 
     # --- signalling ---
 
-    def on_update(self, offer: Offer) -> str:
-        if offer.remote.codec is not self._invitation.offer.remote.codec:
+    def on_update(self, offer: Offer | None) -> str:
+        if offer is None:
+            return self.sdp_offer()
+        if offer.remote.codec is not self._remote.codec:
             raise InvalidInputError("a call keeps its codec")
-        self._media.update(offer.remote)
-        held = not offer.remote.send
+        self._set_remote(offer.remote)
+        return self.sdp_answer(offer)
+
+    def on_answer(self, sdp: str) -> None:
+        self._set_remote(parse_answer(sdp, offered=(self._remote.codec,)))
+        if not self._started:
+            self.start()
+
+    def _set_remote(self, remote: RemoteMedia) -> None:
+        self._media.update(remote)
+        self._remote = remote
+        held = not remote.send
         if held != self._held:
             self._held = held
             self._note("held" if held else "resumed", offset_ms=self._media.offset_ms())
-        return self.sdp_answer(offer)
 
-    def on_ended(self) -> None:
-        self._finish("caller_hangup")
+    def on_transfer(self, target: TransferTarget) -> None:
+        raise ForbiddenError("a caller transfers nobody")
+
+    def on_transfer_result(self, code: int) -> None:
+        """A call of the flow is not transferred."""
+
+    def on_ended(self, end: CallEnd) -> None:
+        self._finish(end.reason)
 
     def end(self, reason: str) -> None:
         """Our side ends the call."""
         if not self._ended:
             try:
-                self._dialog.hang_up()
+                self._dialog.hang_up(q850=Q850_CAUSES.get(reason))
             finally:  # whatever becomes of the BYE, the call is over
                 self._finish(reason)
 
     # --- the engine; on its thread ---
 
-    def on_digit(self, digit: str, offset_ms: int) -> None:
-        self._loop.post(lambda: self._digit(digit, offset_ms))
+    def on_digit(self, digit: str, offset_ms: int | None = None) -> None:
+        """Of the engine, or of signalling (SIP INFO, without an offset)."""
+        at_ms = self._media.offset_ms() if offset_ms is None else offset_ms
+        self._loop.post(lambda: self._digit(digit, at_ms))
 
     def on_playback_ended(self, token: int, completed: bool, offset_ms: int) -> None:
         self._loop.post(lambda: self._playback_ended(token, offset_ms))
@@ -450,3 +486,8 @@ class Call:
 
 def _names(prompts: PromptLibrary, item: str) -> list[str]:
     return prompts.spell(item.removeprefix("say:")) if item.startswith("say:") else [item]
+
+
+def _unknown_remote(peer: str) -> RemoteMedia:
+    """A far end that has not yet said where it listens (late offer): nothing is sent to it."""
+    return RemoteMedia(address=RtpAddress(peer.strip("[]"), 9), codec=Codec.PCMA, telephone_event=None, send=False)

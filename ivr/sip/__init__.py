@@ -1,6 +1,23 @@
 """SIP signalling: the only package that knows sippy."""
 
+from ivr.sip.causes import CallEnd, EndReason
 from ivr.sip.server import SipServer
-from ivr.sip.types import AnswerCall, CallHandler, Dialog, Invitation, Timer
+from ivr.sip.session_timer import SessionPolicy
+from ivr.sip.transfer import Replaces, TransferTarget
+from ivr.sip.types import AnswerCall, CallHandler, Dialog, Invitation, OutgoingHandler, SipTarget, Timer
 
-__all__ = ["AnswerCall", "CallHandler", "Dialog", "Invitation", "SipServer", "Timer"]
+__all__ = [
+    "AnswerCall",
+    "CallEnd",
+    "CallHandler",
+    "Dialog",
+    "EndReason",
+    "Invitation",
+    "OutgoingHandler",
+    "Replaces",
+    "SessionPolicy",
+    "SipServer",
+    "SipTarget",
+    "Timer",
+    "TransferTarget",
+]

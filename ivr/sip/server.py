@@ -1,10 +1,10 @@
-"""The SIP user agent: it answers a trunk without registering and hands calls to a handler.
+"""The SIP user agent: it answers and places calls and hands them to handlers.
 
 sippy (RFC 3261 transactions, dialogs and timers) runs its own event loop; `SipServer.run` gives it the calling thread.
 Everything a handler does happens on that thread: other threads cross over with `post`. What sippy leaves open is
 closed here: only allowed peers are heard, headers a dialog needs are read before it is made, an exception while
-handling a request becomes a 400 or 500 and never a leaked transaction, and requests inside a dialog go to a numeric
-address of an allowed peer.
+handling a request becomes a 400 or 500 and never a leaked transaction, and requests of ours go to a numeric address
+of an allowed peer or of the one we call.
 """
 
 import ipaddress
@@ -20,12 +20,28 @@ from sippy.SipConf import SipConf
 from sippy.Time.Timeout import Timeout
 from sippy.Udp_server import Udp_server_opts
 
-from hotline.errors import ConfigurationError, InvalidInputError
-from ivr.sdp import parse_offer
-from ivr.sip.dialog import RETRY_AFTER_S, SipDialog
-from ivr.sip.headers import ALLOW, METHODS, log_refusal, quotable, respond
+from hotline.errors import ConfigurationError, InvalidInputError, UnavailableError
+from ivr.sdp import Offer, parse_offer
+from ivr.sip.dialog import SipDialog
+from ivr.sip.headers import (
+    ALLOW,
+    EXTENSIONS,
+    METHODS,
+    SUPPORTED,
+    log_refusal,
+    quotable,
+    respond,
+    sdp_of,
+    tokens,
+    values,
+)
+from ivr.sip.incoming import RETRY_AFTER_S, IncomingDialog
+from ivr.sip.keeper import ask
+from ivr.sip.outgoing import OutgoingDialog
+from ivr.sip.session_timer import DEFAULT_SESSION, SessionPolicy, TooBrief
 from ivr.sip.transactions import SilentLogger, TransactionManager, quieten_sippy
-from ivr.sip.types import AnswerCall, CallHandler, Invitation, Timer
+from ivr.sip.transfer import Replaces
+from ivr.sip.types import AnswerCall, CallHandler, Dialog, Invitation, OutgoingHandler, SipTarget, Timer
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +52,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class SipServer:
     """A UDP user-agent server. One a process: sippy's loop is a singleton.
 
-    `answer` makes a handler and the SDP answer of an invitation; it raises `UnavailableError` (503 with Retry-After)
-    or `InvalidInputError` (488).
+    `answer` makes a handler and the SDP answer of an invitation; it raises `UnavailableError` (503 with Retry-After),
+    `ForbiddenError` (403) or `InvalidInputError` (488).
     """
 
     def __init__(
@@ -49,6 +65,7 @@ class SipServer:
         allowed_peers: tuple[Network, ...],
         max_calls: int,
         answer: AnswerCall,
+        session_policy: SessionPolicy = DEFAULT_SESSION,
     ) -> None:
         self._address = address
         self._advertised = advertised_address
@@ -57,7 +74,9 @@ class SipServer:
         self._answer = answer
         self._calls: set[SipDialog] = set()
         self._accepting = True
-        self._port = port
+        self._expected: Counter[str] = Counter()
+        self.port = port
+        self.session_policy = session_policy
         self.counters: Counter[str] = Counter()
         quieten_sippy(self.counters)
         SipConf.my_uaname = USER_AGENT
@@ -66,7 +85,7 @@ class SipServer:
         self._own = own
         SipConf.my_address = own
         SipConf.my_port = port
-        self._global = {
+        self.global_config: dict[str, Any] = {
             "_sip_address": address,
             "_sip_port": port,
             "_sip_logger": SilentLogger(),
@@ -75,7 +94,7 @@ class SipServer:
         Udp_server_opts.flags = 0  # SO_REUSEPORT would let a second hotline take this one's calls
         Udp_server_opts.nworkers = 1  # several sippy threads on one socket put messages out of order
         try:
-            self._global["_sip_tm"] = TransactionManager(self._global, self._request, self)
+            self.global_config["_sip_tm"] = TransactionManager(self.global_config, self._request, self)
         except OSError as error:
             raise ConfigurationError(
                 f"SIP port {address}:{port} cannot be opened: {error.strerror}",
@@ -104,6 +123,28 @@ class SipServer:
         timer: Timer = Timeout(_logged(function), max(seconds, 0.0), 1)
         return timer
 
+    def dial(
+        self,
+        target: SipTarget,
+        *,
+        caller: str,
+        display_name: str = "",
+        sdp: str,
+        handler: OutgoingHandler,
+        timeout_s: float,
+    ) -> Dialog:
+        """Places a call with the offer `sdp`; only from the SIP thread. `timeout_s`: until it is answered.
+
+        Raises `InvalidInputError` for a target without a numeric address, `UnavailableError` where there are too many
+        calls already.
+        """
+        if not self._accepting or len(self._calls) >= self._max_calls:
+            raise UnavailableError("no more calls can be placed")
+        dialog = OutgoingDialog(self, target, caller=caller, name=display_name, sdp=sdp, handler=handler)
+        self.keep(dialog)
+        dialog.dial(timeout_s=timeout_s)
+        return dialog
+
     @property
     def calls(self) -> int:
         """Calls in progress."""
@@ -116,6 +157,10 @@ class SipServer:
         except ValueError:
             return False
         return any(address in network for network in self._allowed)
+
+    def hears(self, host: str) -> bool:
+        """Whether messages of `host` are for us: an allowed peer, or one whom we call."""
+        return host in self._expected or self.allows(host)
 
     def probed_by(self, host: str, data: bytes) -> bool:
         """Whether this machine asks itself if it answers: allowed whoever the peers are."""
@@ -140,42 +185,84 @@ class SipServer:
 
     def _dispatch(self, method: str, request: Any, transaction: Any) -> Any:
         if request.getHFBody("to").getTag() is not None:
-            return respond(request, 481, "Call Leg/Transaction Does Not Exist")
+            return respond(request, 481)
+        if missing := tokens(request, "require") - set(EXTENSIONS):
+            return respond(request, 420, "Bad Extension", Unsupported=", ".join(sorted(missing)))
         if method == "OPTIONS":
-            return respond(request, 200, "OK", Allow=ALLOW, Accept="application/sdp")
+            return respond(request, 200, Allow=ALLOW, Accept="application/sdp", Supported=SUPPORTED)
         if method != "INVITE":
-            return respond(request, 405, "Method Not Allowed", Allow=ALLOW)
-        if request.countHFs("require") > 0:
-            needed = ", ".join(str(body) for body in request.getHFBodys("require"))
-            return respond(request, 420, "Bad Extension", Unsupported=needed)
+            return respond(request, 405, Allow=ALLOW)
         if not self._accepting or len(self._calls) >= self._max_calls:
             self.counters["refused_busy"] += 1
-            return respond(request, 503, "Service Unavailable", Retry_After=str(RETRY_AFTER_S))
+            return respond(request, 503, Retry_After=str(RETRY_AFTER_S))
         if request.countHFs("contact") == 0:
             return respond(request, 400, "Missing Contact")
-        for header in ("contact", "from", "to", "cseq", "call-id", "via"):
-            request.getHFBody(header)  # raises where it is malformed
-        body = request.getBody()
+        for name in ("contact", "from", "to", "cseq", "call-id", "via"):
+            request.getHFBody(name)  # raises where it is malformed
+        return self._invited(request, transaction)
+
+    def _invited(self, request: Any, transaction: Any) -> Any:
+        """An INVITE that is in order and may come in: its session timer, SDP and Replaces."""
+        negotiation = ask(self.session_policy, request)
+        if isinstance(negotiation, TooBrief):
+            return respond(request, 422, Min_SE=str(negotiation.min_s))
         try:
-            offer = parse_offer("" if body is None else str(body))
+            sdp = sdp_of(request)
+        except InvalidInputError:
+            self.counters["refused_sdp"] += 1
+            return respond(request, 415, Accept="application/sdp")
+        try:
+            offer: Offer | None = None if sdp is None else parse_offer(sdp)
         except InvalidInputError as error:
             return self._not_acceptable(request, error)
-        return SipDialog(self, self._global, offer, request).receive(request, transaction)
+        replaces: Replaces | None = None
+        if given := values(request, "replaces"):
+            try:
+                replaces = Replaces.parse(", ".join(given))
+            except InvalidInputError as error:
+                return respond(request, 400, error.message)
+            named = next((call for call in self._calls if call.is_named(replaces)), None)
+            if named is None:
+                return respond(request, 481)
+            if named.established and replaces.early_only:
+                return respond(request, 486)
+        dialog = IncomingDialog(self, request, offer=offer, replaces=replaces, negotiation=negotiation)
+        return dialog.receive(request, transaction)
 
     def _not_acceptable(self, request: Any, error: InvalidInputError) -> Any:
         self.counters["refused_sdp"] += 1
         log.info("INVITE refused: %s", error)
-        return respond(request, 488, "Not Acceptable Here", Warning=f'305 hotline "{quotable(error.message)}"')
+        return respond(request, 488, Warning=f'305 hotline "{quotable(error.message)}"')
 
-    def answer_call(self, dialog: "SipDialog", invitation: Invitation) -> tuple[CallHandler, str]:
-        """Asks the product for a handler and keeps count."""
-        handler, answer = self._answer(invitation, dialog)
+    # --- for dialogs ---
+
+    def answer_call(self, dialog: SipDialog, invitation: Invitation) -> tuple[CallHandler, str | None]:
+        """Asks the product for a handler and its SDP answer."""
+        return self._answer(invitation, dialog)
+
+    def keep(self, dialog: SipDialog) -> None:
+        """A dialog is a call in progress."""
         self._calls.add(dialog)
-        return handler, answer
 
-    def forget(self, dialog: "SipDialog") -> None:
+    def forget(self, dialog: SipDialog) -> None:
         """A dialog is over."""
         self._calls.discard(dialog)
+
+    def send_response(
+        self, response: Any, transaction: Any, *, on_ack: Callable[[Any], None], on_no_ack: Callable[[], None]
+    ) -> None:
+        """Answers an INVITE within a dialog with a 2xx."""
+        self.global_config["_sip_tm"].answer(response, transaction, on_ack=on_ack, on_no_ack=on_no_ack)
+
+    def expect(self, host: str) -> None:
+        """`host` is called: what it says is heard until `expect_no_more`."""
+        self._expected[host] += 1
+
+    def expect_no_more(self, host: str) -> None:
+        """A dialog with `host` is done with."""
+        self._expected[host] -= 1
+        if self._expected[host] <= 0:
+            del self._expected[host]
 
 
 def _logged(function: Callable[[], None]) -> Callable[[], None]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import sippy.Core.EventDispatcher
@@ -10,33 +11,94 @@ import sippy.SipTransactionManager
 import sippy.Udp_server
 from sippy.SipTransactionManager import SipTransactionManager
 
+from ivr.sip.sanity import Refusal, check
+
 if TYPE_CHECKING:
     from ivr.sip.server import SipServer
 
 log = logging.getLogger(__name__)
 
-ASCII_ONLY = bytes(range(128)) + b"?" * 128
+MAX_DATAGRAM = 8192
 
 
 class TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy is untyped
-    """sippy's transactions behind a door that only allowed peers pass."""
+    """sippy's transactions behind a door that only allowed peers, and those we call, pass."""
 
     def __init__(self, global_config: dict[str, Any], callback: Any, server: "SipServer") -> None:
         self._door = server
         super().__init__(global_config, callback)
 
     def handleIncoming(self, data_in: bytes, ra: Any, server: Any, rtime: Any) -> None:  # noqa: N802 - sippy's name
-        if not self._door.allows(ra.address[0]) and not self._door.probed_by(ra.address[0], data_in):
+        if not self._door.hears(ra.address[0]) and not self._door.probed_by(ra.address[0], data_in):
             self._door.counters["refused_peer"] += 1
             return
-        head, gap, body = data_in.partition(b"\r\n\r\n")
-        try:
-            head.decode()
-        except UnicodeDecodeError:
-            self._door.counters["malformed"] += 1
+        if len(data_in) >= MAX_DATAGRAM:  # sippy reads no more, so the rest is lost
+            self._door.counters["too_large"] += 1
             return
-        # sippy counts Content-Length in characters; of an SDP we need nothing beyond ASCII
-        super().handleIncoming(head + gap + body.translate(ASCII_ONLY), ra, server, rtime)
+        if not data_in.strip():  # a phone keeps its way through a NAT open
+            return
+        message = check(data_in, source=ra.address)
+        if isinstance(message, Refusal):
+            self._door.counters[f"malformed_{message.reason}"] += 1
+            log.info("message refused: %s", message.reason)
+            if message.response:
+                server.send_to(message.response, (ra.address[0], message.port))
+            return
+        super().handleIncoming(message, ra, server, rtime)
+
+    def incomingRequest(self, msg: Any, checksum: Any, tids: Any, server: Any) -> None:  # noqa: N802 - sippy's name
+        refusal = _refusal(msg)
+        if refusal is None:
+            super().incomingRequest(msg, checksum, tids, server)
+            return
+        self._door.counters["malformed"] += 1
+        msg.sipver = "SIP/2.0"
+        if msg.getMethod() != "ACK" and not msg.getMethod().startswith("SIP/"):
+            response = msg.genResponse(*refusal)
+            self.transmitMsg(server, response, response.getHFBody("via").getTAddr(), checksum)
+
+    def incomingResponse(self, msg: Any, t: Any, checksum: Any) -> None:  # noqa: N802 - sippy's name
+        try:
+            for name in ("to", "contact", "record-route"):
+                msg.getHFBodys(name)
+        except Exception:  # what cannot be read would leave the transaction half done
+            if msg.getSCode()[0] < 300:
+                self._door.counters["malformed"] += 1
+                return
+            msg.delHFs("contact")
+        if msg.getSCode()[0] >= 300 and t.resp_cb is not None:
+            t.resp_cb = _then_without_route(t.resp_cb)
+        super().incomingResponse(msg, t, checksum)
+
+    def transmitReq(self, t: Any, msg: Any, address: Any, checksum: Any) -> None:  # noqa: N802 - sippy's name
+        """An ACK follows Contact and route set only to who is heard, and never to a name."""
+        super().transmitReq(t, msg, address if self._door.hears(str(address[0])) else t.address, checksum)
+
+    def answer(self, response: Any, t: Any, *, on_ack: Callable[[Any], None], on_no_ack: Callable[[], None]) -> None:
+        """Answers an INVITE within a dialog with a 2xx, repeated until it is acknowledged."""
+        self.sendResponse(response, t, ack_cb=on_ack)
+        t.noack_cb = on_no_ack
+
+
+def _refusal(request: Any) -> tuple[int, str] | None:
+    """Why a request is not even looked at (RFC 3261 sections 8.1.1.5 and 21.5.6), None where it is."""
+    if request.sipver.upper() != "SIP/2.0":
+        return 505, "Version Not Supported"
+    number, method = request.getHFBody("cseq").getCSeq()
+    if method != request.getMethod() or not 0 <= number < 2**31:
+        return 400, "Bad CSeq"
+    return None
+
+
+def _then_without_route(callback: Callable[..., None]) -> Callable[..., None]:
+    """The ACK of a failure goes where the INVITE went, whatever Contact says (RFC 3261 section 17.1.1.3)."""
+
+    def run(response: Any, *arguments: Any) -> None:
+        callback(response, *arguments)
+        response.delHFs("contact")
+        response.delHFs("record-route")
+
+    return run
 
 
 class SilentLogger:

@@ -138,7 +138,6 @@ REFUSALS: dict[str, tuple[Callable[[bytes], bytes], range | tuple[int, ...]]] = 
     "SDP rtpmap junk": (body_line(b"a=rtpmap", b"a=rtpmap:abc \xe5\xbc\xa0\r\n"), (488,)),
     "SDP noise": (with_body(lambda body: b"\x01\x02" * 200), REFUSED),
     "SDP of one long line": (with_body(lambda body: b"v=" + b"0" * 6000), (488,)),
-    "no body": (with_body(lambda body: b""), (488,)),
     "unknown dialog": (lambda good: re.sub(rb"(?m)^(To: [^\r]*)", rb"\1;tag=nobody", good), (481,)),
     "unknown method": (
         lambda good: good.replace(b"INVITE sip", b"FROBNICATE sip").replace(b"1 INVITE", b"1 FROBNICATE"),

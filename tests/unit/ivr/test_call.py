@@ -12,14 +12,14 @@ import pytest
 
 from hotline.bus import BackgroundPublisher, Event, MemoryBus
 from hotline.clock import ManualClock
-from hotline.errors import InvalidInputError, UnavailableError
+from hotline.errors import ForbiddenError, InvalidInputError, UnavailableError
 from ivr.call import CallServices, CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded, Exchange
 from ivr.journal import Journal, JournalWriter
 from ivr.media.types import AudioTap, Codec, MediaListener, RecordingSink, RemoteMedia, Samples
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import PromptLibrary
 from ivr.sdp import parse_offer
-from ivr.sip import CallHandler, Invitation
+from ivr.sip import CallEnd, CallHandler, EndReason, Invitation, Replaces, TransferTarget
 
 ROOT = Path(__file__).resolve().parents[3]
 PROMPTS = PromptLibrary.load(ROOT / "ivr/prompts/zh")
@@ -167,9 +167,29 @@ class Tap:
 
 class Dialog:
     hung_up = False
+    q850: int | None = None
+    sip_call_id = "x@y"
 
-    def hang_up(self) -> None:
-        self.hung_up = True
+    def hang_up(self, *, code: int = 200, q850: int | None = None) -> None:
+        self.hung_up, self.q850 = True, q850
+
+    def answer(self, sdp: str) -> None:
+        raise AssertionError("the exchange answers at once")
+
+    def ring(self, sdp: str | None = None) -> None:
+        raise AssertionError("the exchange answers at once")
+
+    def reject(self, code: int, *, retry_after_s: int | None = None) -> None:
+        raise AssertionError("the exchange refuses by an error")
+
+    def update(self, sdp: str) -> None:
+        raise AssertionError("the exchange holds nobody")
+
+    def refer(self, target: str, *, replaces: object = None) -> None:
+        raise AssertionError("the exchange transfers nobody")
+
+    def transfer_progress(self, code: int) -> None:
+        raise AssertionError("no transfer was accepted")
 
 
 class Desk:
@@ -214,7 +234,16 @@ class Desk:
     def answer(self) -> CallHandler:
         invitation = Invitation("x@y", "13800138000", "12345", "127.0.0.2", "127.0.0.1", parse_offer(SDP))
         handler, answer = self.exchange.answer(invitation, self.dialog)
+        assert answer is not None
         assert "m=audio 20000 RTP/AVP 8 101" in answer
+        self.loop.run()
+        return handler
+
+    def answer_without_offer(self) -> CallHandler:
+        invitation = Invitation("x@y", "13800138000", "12345", "127.0.0.2", "127.0.0.1", None)
+        handler, offer = self.exchange.answer(invitation, self.dialog)
+        assert offer is not None
+        assert "m=audio 20000 RTP/AVP 8 101" in offer
         self.loop.run()
         return handler
 
@@ -328,7 +357,7 @@ def test_a_caller_who_hangs_up_while_speaking_has_told_a_demand(desk: Desk) -> N
     desk.finish_playing()
     desk.media.listener.on_speech_started(desk.media.offset_ms())
     desk.loop.run(3)
-    handler.on_ended()
+    handler.on_ended(CallEnd(EndReason.CALLER_HANGUP))
     desk.captions_end(complete=True)
     demand = desk.journal().first("demand")
     ended = desk.journal().first("ended")
@@ -415,7 +444,7 @@ def test_a_call_has_a_time_limit(desk: Desk) -> None:
 
 def test_a_recognizer_that_never_answers_does_not_keep_the_call_open(desk: Desk) -> None:
     handler = desk.answer()
-    handler.on_ended()
+    handler.on_ended(CallEnd(EndReason.CALLER_HANGUP))
     desk.loop.run(20)
     captions = desk.journal().first("captions")
     assert captions is not None
@@ -429,7 +458,7 @@ def test_a_recognizer_that_never_answers_does_not_keep_the_call_open(desk: Desk)
 def test_a_call_is_not_handed_over_before_its_recording_is_whole(desk: Desk) -> None:
     desk.sinks_work = False
     handler = desk.answer()
-    handler.on_ended()
+    handler.on_ended(CallEnd(EndReason.CALLER_HANGUP))
     desk.captions_end(complete=True)
     desk.loop.run(60)
     assert not desk.journal().closed
@@ -442,13 +471,13 @@ def test_a_call_is_not_handed_over_before_its_recording_is_whole(desk: Desk) -> 
 
 def test_events_after_the_end_change_nothing(desk: Desk) -> None:
     handler = desk.answer()
-    handler.on_ended()
+    handler.on_ended(CallEnd(EndReason.CALLER_HANGUP))
     before = desk.kinds()
     desk.press("5")
     desk.speak(1)
     desk.finish_playing()
     assign(desk)
-    handler.on_ended()
+    handler.on_ended(CallEnd(EndReason.CALLER_HANGUP))
     assert desk.kinds() == before
 
 
@@ -459,7 +488,7 @@ def test_a_call_in_progress_is_on_the_board_until_it_ends(desk: Desk) -> None:
     (state,) = eventually(lambda: [state for state in desk.bus.states("call").values() if state["captions"]])
     assert state["caller"] == "13800138000"
     assert state["captions"] == [{"speaker": "caller", "text": "您好", "start_ms": 100, "end_ms": 500}]
-    handler.on_ended()
+    handler.on_ended(CallEnd(EndReason.CALLER_HANGUP))
     desk.loop.run()
     desk.publisher.close()
     assert desk.bus.states("call") == {}
@@ -481,7 +510,7 @@ def test_a_dialog_that_cannot_be_ended_does_not_keep_the_call_or_the_others(desk
         raise RuntimeError("no transport")
 
     desk.answer()
-    desk.dialog.hang_up = refuse  # type: ignore[method-assign]
+    desk.dialog.hang_up = refuse  # type: ignore[method-assign, assignment]
     desk.dialog = Dialog()
     desk.answer()
     desk.exchange.end_all("shutdown")
@@ -518,3 +547,66 @@ def test_at_shutdown_captions_are_given_up_and_the_journal_closes(desk: Desk) ->
     desk.exchange.give_up_captions()
     desk.loop.run()
     assert desk.journal().closed
+
+
+def test_a_late_offer_begins_the_flow_with_the_answer(desk: Desk) -> None:
+    handler = desk.answer_without_offer()
+    media = desk.engine.calls[0]
+    assert not media.remote.send
+    assert not media.plays
+    handler.on_answer(SDP)
+    assert (media.remote.address.port, media.remote.send) == (4000, True)
+    assert media.plays
+    assert "held" not in desk.kinds()
+    handler.on_answer(SDP)  # a refreshed session says the same again
+    assert len(media.plays) == 1
+
+
+def test_a_late_offer_is_answered_in_our_codec_or_not_at_all(desk: Desk) -> None:
+    handler = desk.answer_without_offer()
+    with pytest.raises(InvalidInputError):
+        handler.on_answer(SDP.replace("AVP 8", "AVP 0"))
+    assert not desk.engine.calls[0].plays
+
+
+def test_a_re_invite_without_an_offer_gets_ours_of_a_higher_version(desk: Desk) -> None:
+    handler = desk.answer()
+    first, second = handler.on_update(None), handler.on_update(None)
+    assert "m=audio 20000 RTP/AVP 8 101" in first
+    assert first != second
+
+
+def test_a_digit_of_signalling_is_a_digit_of_the_flow(desk: Desk) -> None:
+    handler = desk.answer()
+    desk.loop.run(2)
+    handler.on_digit("7")
+    desk.loop.run()
+    digit = desk.journal().first("digit")
+    assert digit is not None
+    assert digit.data == {"digit": "7", "offset_ms": 2000}
+
+
+def test_a_caller_neither_transfers_a_call_nor_takes_one_over(desk: Desk) -> None:
+    with pytest.raises(ForbiddenError):
+        desk.answer().on_transfer(TransferTarget("sip:1@192.0.2.1", "1", "192.0.2.1"))
+    invitation = Invitation(
+        "z@y", "", "12345", "127.0.0.2", "127.0.0.1", parse_offer(SDP), replaces=Replaces("x@y", "a", "b")
+    )
+    with pytest.raises(ForbiddenError):
+        desk.exchange.answer(invitation, desk.dialog)
+    assert len(desk.engine.calls) == 1
+
+
+@pytest.mark.parametrize("end", list(EndReason))
+def test_the_journal_says_how_signalling_ended_the_call(desk: Desk, end: EndReason) -> None:
+    desk.answer().on_ended(CallEnd(end))
+    ended = desk.journal().first("ended")
+    assert ended is not None
+    assert ended.data["reason"] == end.value
+
+
+def test_the_bye_says_why_a_silent_caller_is_hung_up(desk: Desk) -> None:
+    desk.answer()
+    desk.engine.calls[0].listener.on_media_timeout()
+    desk.loop.run()
+    assert desk.dialog.q850 == 102

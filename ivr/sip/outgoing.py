@@ -1,0 +1,160 @@
+"""A call that we place: ringing, early media, answer, redirection, credentials, time-out and CANCEL."""
+
+import ipaddress
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+from sippy.CCEvents import CCEventConnect, CCEventRedirect, CCEventRing, CCEventTry
+from sippy.MsgBody import MsgBody
+from sippy.SipAddress import SipAddress
+from sippy.SipFrom import SipFrom
+from sippy.SipTo import SipTo
+from sippy.SipURL import SipURL
+
+from hotline.errors import InvalidInputError
+from ivr.sip.causes import CallEnd, EndReason, failed
+from ivr.sip.dialog import SipDialog
+from ivr.sip.headers import ALLOW, display_name, header, printable, reasons, tokens
+from ivr.sip.transfer import SIP_URI
+from ivr.sip.types import OutgoingHandler, SipTarget, Timer
+from ivr.sip.ua import Address
+
+if TYPE_CHECKING:
+    from ivr.sip.server import SipServer
+
+log = logging.getLogger(__name__)
+
+MAX_REDIRECTS = 3
+MAX_URI = 1024
+
+
+class OutgoingDialog(SipDialog):
+    """A call that we place to `target`; `handler` hears how it goes."""
+
+    def __init__(
+        self, server: "SipServer", target: SipTarget, *, caller: str, name: str, sdp: str, handler: OutgoingHandler
+    ) -> None:
+        self._hop = hop_of(target)
+        super().__init__(server, peer=self._hop, codec=None)
+        self._target = target
+        self._uri = target.uri
+        self._caller = printable(caller)
+        self._name = display_name(name)
+        self._local_sdp = sdp
+        self._handler = self._caller_side = handler
+        self._redirects = 0
+        self._limit: Timer | None = None
+
+    def dial(self, *, timeout_s: float) -> None:
+        """Sends the INVITE; unanswered after `timeout_s` it is cancelled."""
+        self._limit = self._server.call_later(timeout_s, self._no_answer)
+        self._invite()
+
+    def _invite(self) -> None:
+        trusted = self._peer[0] == self._hop[0]  # credentials are for the one they were set for
+        self.ua = self.open_ua(
+            hop=self._peer,
+            username=self._target.username if trusted else "",
+            password=self._target.password if trusted else "",
+        )
+        host = self._peer[0]
+        self._server.expect(host)
+        self.ua.dead_cbs = (lambda _ua: self._server.expect_no_more(host),)
+        event = CCEventTry((None, self._caller or "anonymous", None, MsgBody(self._local_sdp), None, self._name))
+        event.onUacSetupComplete = self._address
+        event.extra_headers = (*self._keeper.request_headers(), header("Allow", ALLOW))
+        self.ua.recvEvent(event)
+
+    def _address(self, ua: Any) -> None:
+        """Who calls whom: sippy would write the hop and its own address."""
+        ua.rTarget = SipURL(self._uri)
+        to, sender = SipURL(self._uri), SipURL(username=self._caller or "anonymous", host=self._local_host)
+        to.other, to.transport, to.headers = [], None, None
+        ua.rUri = SipTo(address=SipAddress(url=to, hadbrace=True))
+        ua.lUri = SipFrom(address=SipAddress(url=sender, hadbrace=True, name=self._name or None))
+        ua.lUri.setTag(ua.lTag)
+
+    # --- how it goes ---
+
+    def _on_setup(self, event: Any) -> None:
+        if self._over:
+            return
+        if isinstance(event, CCEventRing):
+            code, _reason, body = event.getData()
+            if code > 100:
+                self._caller_side.on_ringing(None if body is None else str(body))
+        elif isinstance(event, CCEventConnect):
+            self._answered(event.getData()[2])
+        elif isinstance(event, CCEventRedirect):
+            self._redirected(event)
+        elif event.getData()[0] == 422 and self._keeper.on_too_brief(self.ua.response):
+            self._invite()
+        elif self.ua.response.source is None:  # sippy's own 408: nothing ever came
+            self._end(CallEnd(EndReason.UNREACHABLE, 408, 102))
+        else:
+            self._end(failed(event.getData()[0], reasons(self.ua.response)))
+
+    def _answered(self, body: Any) -> None:
+        self._established = True
+        self._far_allows = tokens(self.ua.response, "allow")
+        self._keeper.on_accepted(self.ua.response)
+        self._stop_limit()
+        try:
+            if body is None:
+                raise InvalidInputError("the far end answered without SDP")
+            self._caller_side.on_answered(str(body))
+        except InvalidInputError as error:
+            self._give_up(error)
+
+    def _redirected(self, event: Any) -> None:
+        """3xx (RFC 3261 section 8.1.3.4): followed a few times, only to numeric addresses that we may call."""
+        code, _reason, _body, contacts = event.getData()
+        self._redirects += 1
+        for contact in contacts if self._redirects <= MAX_REDIRECTS else ():
+            host, port = contact.url.getAddr()
+            address = (str(host), int(port))
+            if self._server.allows(address[0]) or address[0] == self._hop[0]:
+                self._peer, self._uri = address, str(contact.url)
+                self._invite()
+                return
+        log.info("call redirected to where it may not go")
+        self._end(CallEnd(EndReason.UNREACHABLE, code))
+
+    def _no_answer(self) -> None:
+        self._limit = None
+        handler = self._handler
+        self.hang_up(code=408, q850=102)
+        if handler is not None:
+            handler.on_ended(CallEnd(EndReason.NO_ANSWER, 408, 102))
+
+    def _on_event(self, event: Any, ua: Any) -> None:
+        if ua is self.ua:  # not one that was redirected
+            super()._on_event(event, ua)
+
+    def _finish(self) -> None:
+        self._stop_limit()
+        super()._finish()
+
+    def _stop_limit(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _glare_wait_s(self) -> float:
+        return random.randint(210, 400) / 100  # noqa: S311 - no secret
+
+
+def hop_of(target: SipTarget) -> Address:
+    """The numeric address an INVITE goes to; raises `InvalidInputError`: names are not looked up on the SIP thread."""
+    found = SIP_URI.fullmatch(target.uri)
+    if found is None or len(target.uri) > MAX_URI or not target.uri.isascii():
+        raise InvalidInputError("not a SIP address to call")
+    host, port = target.hop or (found["host"], int(found["port"] or 5060))
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError as error:
+        raise InvalidInputError(f"no numeric address to call: {host[:80]!r}") from error
+    if not 1 <= port <= 65535:
+        raise InvalidInputError(f"no port to call: {port}")
+    return (str(address) if address.version == 4 else f"[{address}]", port)
