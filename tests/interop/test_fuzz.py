@@ -220,7 +220,7 @@ async def test_noise_at_every_socket_leaves_the_recording_exact(
     await asyncio.sleep(0.5)
     ports = udp_ports(media.pid)
     assert media.sip_port in ports
-    assert len(ports) >= 3, "SIP, RTP and RTCP"
+    assert len(ports) >= 2, "SIP and RTP at least"
     random = np.random.default_rng(3)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for size in random.integers(0, 1500, 400).tolist():
