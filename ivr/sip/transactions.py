@@ -46,26 +46,13 @@ class TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy i
             return
         super().handleIncoming(message, ra, server, rtime)
 
-    def incomingRequest(self, msg: Any, checksum: Any, tids: Any, server: Any) -> None:  # noqa: N802 - sippy's name
-        refusal = _refusal(msg)
-        if refusal is None:
-            super().incomingRequest(msg, checksum, tids, server)
-            return
-        self._door.counters["malformed"] += 1
-        msg.sipver = "SIP/2.0"
-        if msg.getMethod() != "ACK" and not msg.getMethod().startswith("SIP/"):
-            response = msg.genResponse(*refusal)
-            self.transmitMsg(server, response, response.getHFBody("via").getTAddr(), checksum)
-
     def incomingResponse(self, msg: Any, t: Any, checksum: Any) -> None:  # noqa: N802 - sippy's name
         try:
             for name in ("to", "contact", "record-route"):
                 msg.getHFBodys(name)
         except Exception:  # what cannot be read would leave the transaction half done
-            if msg.getSCode()[0] < 300:
-                self._door.counters["malformed"] += 1
-                return
-            msg.delHFs("contact")
+            self._door.counters["malformed_response"] += 1
+            return
         if msg.getSCode()[0] >= 300 and t.resp_cb is not None:
             t.resp_cb = _then_without_route(t.resp_cb)
         super().incomingResponse(msg, t, checksum)
@@ -78,16 +65,6 @@ class TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy i
         """Answers an INVITE within a dialog with a 2xx, repeated until it is acknowledged."""
         self.sendResponse(response, t, ack_cb=on_ack)
         t.noack_cb = on_no_ack
-
-
-def _refusal(request: Any) -> tuple[int, str] | None:
-    """Why a request is not even looked at (RFC 3261 sections 8.1.1.5 and 21.5.6), None where it is."""
-    if request.sipver.upper() != "SIP/2.0":
-        return 505, "Version Not Supported"
-    number, method = request.getHFBody("cseq").getCSeq()
-    if method != request.getMethod() or not 0 <= number < 2**31:
-        return 400, "Bad CSeq"
-    return None
 
 
 def _then_without_route(callback: Callable[..., None]) -> Callable[..., None]:
