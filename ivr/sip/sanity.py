@@ -6,6 +6,7 @@ What is not fit is refused by a name that can be counted and, where it is a requ
 (section 8.2.7). Liberal where RFC 4475 allows it: spaces in the request line, a missing Max-Forwards, names unquoted.
 """
 
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ COMPACT = {
     "v": "via",
 }
 REQUIRED = ("via", "from", "to", "call-id", "cseq")
-SINGLE = (*REQUIRED[1:], "content-length", "content-type", "max-forwards")
+SINGLE = (*REQUIRED[1:], "content-length", "content-type", "expires", "max-forwards")
 ASCII_ONLY = bytes(range(128)) + b"?" * 128
 
 _TOKEN = r"[\w.!%*+`'~-]+"  # noqa: S105 - a token of the grammar
@@ -45,6 +46,7 @@ _PARAMETER = re.compile(rf"\s*;\s*({_TOKEN})(?:\s*=\s*({_QUOTED}|[^\s;,\"<>]*))?
 _VIA = re.compile(
     rf"SIP\s*/\s*2\.0\s*/\s*({_TOKEN})\s+({_HOST})\s*(?::\s*(\d{{1,5}}))?(.*)", re.ASCII | re.IGNORECASE | re.DOTALL
 )
+_MEDIA_TYPE = re.compile(rf"{_TOKEN}\s*/\s*{_TOKEN}(?:\s*;\s*{_TOKEN}\s*=\s*(?:{_QUOTED}|{_TOKEN}))*", re.A | re.S)
 _CSEQ = re.compile(rf"(\d{{1,10}})\s+({_TOKEN})", re.ASCII)
 
 Headers = list[tuple[str, str]]
@@ -78,11 +80,17 @@ def check(datagram: bytes, *, source: tuple[str, int]) -> bytes | Refusal:
     try:
         if len(parts) == 1:
             raise _UnfitError("cut_off")
+        if any(_LINE_BREAK.search(line) for line in (start, *lines)):
+            raise _UnfitError("control_character")
+        if any("\udc80" <= character <= "\udcff" for character in head):
+            raise _UnfitError("no_utf8")
         headers += _headers(lines)
         if request is not None:
             method, uri, version = request.groups()
             _check_request(method, uri, version, headers)
             start = f"{method} {uri} SIP/2.0"
+        elif start[8] != "2":
+            headers = _readable_contacts(headers)
         return _normal(start, headers, parts[1])
     except _UnfitError as unfit:
         if request is None or request[1] == "ACK":
@@ -97,10 +105,6 @@ def _headers(lines: list[str]) -> Headers:
     headers = [header for header in found if header is not None]
     if len(headers) != len(found):
         raise _UnfitError("header_line")
-    if any(_LINE_BREAK.search(value) for _, value in headers):
-        raise _UnfitError("control_character")
-    if any("\udc80" <= character <= "\udcff" for _, value in headers for character in value):
-        raise _UnfitError("no_utf8")
     names = [name for name, _ in headers]
     if any(name not in names for name in REQUIRED):
         raise _UnfitError("missing_header")
@@ -114,6 +118,21 @@ def _header(line: str) -> tuple[str, str] | None:
     return None if found is None else (COMPACT.get(name := found[1].lower(), name), found[2])
 
 
+def _readable_contacts(headers: Headers) -> Headers:
+    """Where a redirection or failure points is advice (a web page, say): what is no SIP address is left out."""
+
+    def readable(value: str) -> str:
+        kept = []
+        with contextlib.suppress(_UnfitError):
+            for item in _items(value, "contact"):
+                with contextlib.suppress(_UnfitError):
+                    kept.append(_address(item, "contact"))
+        return ", ".join(kept)
+
+    read = [(name, readable(value) if name == "contact" else value) for name, value in headers]
+    return [(name, value) for name, value in read if value or name != "contact"]
+
+
 def _check_request(method: str, uri: str, version: str, headers: Headers) -> None:
     if version != "2.0":
         raise _UnfitError("version", "505 Version Not Supported")
@@ -122,14 +141,20 @@ def _check_request(method: str, uri: str, version: str, headers: Headers) -> Non
         raise _UnfitError("request_uri")
     if scheme[1].lower() not in SCHEMES:
         raise _UnfitError("uri_scheme", "416 Unsupported URI Scheme")
+    if not uri.isascii():
+        raise _UnfitError("request_uri")
     _check_uri(uri, "request_uri")
     values = dict(headers)
     if (cseq := _CSEQ.fullmatch(values["cseq"])) is None or int(cseq[1]) > MAX_CSEQ or cseq[2] != method:
         raise _UnfitError("cseq")
     if not re.fullmatch(r"\d{1,9}", hops := values.get("max-forwards", "70"), re.ASCII) or int(hops) > 255:
         raise _UnfitError("max_forwards")
-    accepted = [kind.partition(";")[0].strip().lower() for kind in values.get("accept", "*/*").split(",")]
-    if method == "INVITE" and not set(accepted) & set(SDP_TYPES):
+    if not re.fullmatch(r"\d{1,10}", expires := values.get("expires", "0"), re.ASCII) or int(expires) >= 2**32:
+        raise _UnfitError("expires")
+    if not _MEDIA_TYPE.fullmatch(values.get("content-type", "application/sdp")):
+        raise _UnfitError("content_type")
+    accepted = [kind for name, value in headers if name == "accept" for kind in value.lower().split(",")] or ["*/*"]
+    if method == "INVITE" and not {kind.partition(";")[0].strip() for kind in accepted} & set(SDP_TYPES):
         raise _UnfitError("accept", "406 Not Acceptable")
 
 
@@ -180,7 +205,7 @@ def _items(value: str, name: str) -> list[str]:
             raise _UnfitError(name)
         items.append(found[1].strip())
         position = found.end()
-    if not all(items):
+    if not items or not all(items):
         raise _UnfitError(name)
     return items
 
