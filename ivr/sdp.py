@@ -6,7 +6,7 @@ signalling answers with 488. RTP and RTCP on one port (RFC 5761) is not ours: an
 offerer keeps two ports.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -98,7 +98,8 @@ def write_offer(
     direction: Direction = Direction.SENDRECV,
 ) -> str:
     """Our offer of one audio stream at the numeric `host` and RTP `port`, the codec we like best first."""
-    audio = _audio(port, codecs, telephone_event=telephone_event, comfort_noise=False, direction=direction)
+    types = {codec.value: codec for codec in codecs}
+    audio = _audio(port, types, telephone_event=telephone_event, comfort_noise=False, direction=direction)
     return _session(host, session_id, version, audio)
 
 
@@ -119,7 +120,7 @@ def write_answer(
             continue
         media += _audio(
             port,
-            [offer.remote.codec],
+            {offer.remote.audio_type: offer.remote.codec},
             telephone_event=offer.remote.telephone_event,
             comfort_noise=offer.remote.comfort_noise,
             direction=Direction.of(
@@ -135,9 +136,10 @@ def _remote(
 ) -> RemoteMedia:
     """What a section that carries audio asks of us, we taking part as `ours` says."""
     types, names = section.payload_types(), section.names()
-    ours_listed = [codec for item in types for codec in codecs if codec.value == item]
-    if not ours_listed:
+    listed = [(item, codec) for item in types for codec in codecs if names.get(item) == STATIC_NAMES[codec.value]]
+    if not listed:
         raise InvalidInputError(f"none of {', '.join(codec.name for codec in codecs)} in {types}")
+    payload_type, codec = next((pair for pair in listed if pair[1] is keep), listed[0])
     theirs = section.direction()
     try:
         address = RtpAddress(section.host(), section.line.port)
@@ -145,13 +147,14 @@ def _remote(
         raise InvalidInputError(f"SDP port {section.line.port}") from error
     return RemoteMedia(
         address=address,
-        codec=keep if keep in ours_listed else ours_listed[0],
+        codec=codec,
         telephone_event=next((item for item in types if names.get(item) == "TELEPHONE-EVENT/8000"), None),
         send=theirs.receives and ours.sends,
         receive=theirs.sends and ours.receives,
         ptime_ms=section.ptime_ms(),
         comfort_noise=COMFORT_NOISE in types,
         rtcp=section.rtcp(),
+        payload_type=None if payload_type == codec.value else payload_type,
     )
 
 
@@ -163,13 +166,13 @@ def _session(host: str, session_id: int, version: int, media: Sequence[str]) -> 
 
 def _audio(
     port: int,
-    codecs: Sequence[Codec],
+    codecs: Mapping[int, Codec],
     *,
     telephone_event: int | None,
     comfort_noise: bool,
     direction: Direction,
 ) -> list[str]:
-    names = {codec.value: STATIC_NAMES[codec.value] for codec in codecs}
+    names = {payload_type: STATIC_NAMES[codec.value] for payload_type, codec in codecs.items()}
     if comfort_noise:
         names[COMFORT_NOISE] = STATIC_NAMES[COMFORT_NOISE]
     if telephone_event is not None:

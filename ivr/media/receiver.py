@@ -163,8 +163,8 @@ class Receiver:
         self._observe(
             slots, sequence=np.array([packet.sequence], np.uint16), ssrc=np.array([packet.ssrc], np.uint32), now=now
         )
-        if packet.payload_type in AUDIO_TYPES:
-            samples = g711.decode(packet.payload, codec=Codec(packet.payload_type))[None]
+        if (codec := _codec(leg, packet)) is not None:
+            samples = g711.decode(packet.payload, codec=codec)[None]
             self._jitter.place(slots, timestamp=np.array([packet.timestamp], np.uint32), samples=samples, head=head)
         if digit is not None:
             position = self._jitter.position(leg.slot, timestamp=packet.timestamp, head=head)
@@ -175,10 +175,18 @@ def _validate(leg: EngineLeg, packet: RtpPacket) -> None:
     """Raises `ProtocolError` where the packet is none of the leg's."""
     if packet.payload_type == _telephone_event(leg):
         return
-    if packet.payload_type in AUDIO_TYPES and not 0 < len(packet.payload) <= MAX_PAYLOAD:
+    codec = _codec(leg, packet)
+    if codec is not None and not 0 < len(packet.payload) <= MAX_PAYLOAD:
         raise ProtocolError(f"{len(packet.payload)} octets of audio")
-    if packet.payload_type not in (*AUDIO_TYPES, COMFORT_NOISE):
+    if codec is None and packet.payload_type != COMFORT_NOISE:
         raise ProtocolError(f"payload type {packet.payload_type} was not agreed")
+
+
+def _codec(leg: EngineLeg, packet: RtpPacket) -> Codec | None:
+    """Of a packet with audio: as agreed, or one of the static payload types, whichever was agreed."""
+    if leg.remote is not None and packet.payload_type == leg.remote.payload_type:
+        return leg.remote.codec
+    return Codec(packet.payload_type) if packet.payload_type in AUDIO_TYPES else None
 
 
 def _telephone_event(leg: EngineLeg) -> int | None:

@@ -31,7 +31,8 @@ class Sender:
         self._dialling: dict[int, EngineLeg] = {}
         self._packetizers: dict[int, Packetizer] = {}  # of legs that do not take 20 ms
         self._sending = np.zeros(slots, bool)
-        self._payload_type = np.zeros(slots, np.uint8)
+        self._payload_type = np.zeros(slots, np.uint8)  # the codec's static one; packets carry the agreed one
+        self._agreed_type = np.zeros(slots, np.uint8)
         self._marker = np.zeros(slots, np.uint8)
         self._timestamp_base = np.zeros(slots, np.uint32)
         self._packets = np.zeros(slots, PLAIN_FRAME)
@@ -56,6 +57,7 @@ class Sender:
             return
         self._marker[slot] = remote.send and not self._sending[slot]
         self._payload_type[slot] = remote.codec.value
+        self._agreed_type[slot] = remote.audio_type
         self._sending[slot] = remote.send
         self._packetizers.pop(slot, None)
         if remote.ptime_ms != FRAME_MS:
@@ -93,7 +95,7 @@ class Sender:
             return []
         laws = self._payload_type[slots, None] >> 3
         packets = self._packets
-        packets["type"][slots] = self._payload_type[slots] | self._marker[slots] << 7
+        packets["type"][slots] = self._agreed_type[slots] | self._marker[slots] << 7
         packets["sequence"][slots] += 1
         packets["timestamp"][slots] = self._timestamp_base[slots] + np.uint32(head & 0xFFFFFFFF)
         packets["payload"][slots] = g711.SILENCE[laws]

@@ -54,10 +54,17 @@ class RemoteMedia:
     """Payload type 13 was agreed (RFC 3389)."""
     rtcp: RtpAddress | None = None
     """Where reports go; None: the port after the RTP port."""
+    payload_type: int | None = None
+    """What packets call the codec where it is not its static type (RFC 3264 section 6.1)."""
 
     def __post_init__(self) -> None:
         if self.ptime_ms not in PTIMES_MS:
             raise ValueError(f"packets of {self.ptime_ms} ms")
+
+    @property
+    def audio_type(self) -> int:
+        """The payload type of audio."""
+        return self.codec.value if self.payload_type is None else self.payload_type
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,21 @@ def test_g722_is_taken_only_where_the_caller_of_the_function_speaks_it() -> None
     assert "m=audio 20000 RTP/AVP 9 101\r\na=rtpmap:9 G722/8000\r\n" in answer
 
 
+def test_a_codec_is_known_by_its_name_under_any_dynamic_payload_type() -> None:
+    text = OFFER.replace("8 0 101", "18 96 101") + "a=rtpmap:96 pcma/8000/1\r\n"
+    remote = parse_offer(text).remote
+    assert (remote.codec, remote.audio_type) == (Codec.PCMA, 96)
+    assert "m=audio 20000 RTP/AVP 96 101\r\na=rtpmap:96 PCMA/8000\r\n" in answered(offer_text=text)
+    assert parse_offer(OFFER).remote.audio_type == 8
+    assert parse_answer(text, offered=(Codec.PCMA,)).audio_type == 96
+
+
+@pytest.mark.parametrize("name", ["", "PCMA/16000", "PCMA/8000/2", "PCMX/8000"])
+def test_a_codec_of_another_name_is_none_of_ours(name: str) -> None:
+    with pytest.raises(InvalidInputError):
+        parse_offer(OFFER.replace("8 0 101", "96 101") + f"a=rtpmap:96 {name}\r\n")
+
+
 @pytest.mark.parametrize("payload_type", [96, 97, 100, 127, 35])
 def test_digits_come_under_whatever_payload_type_names_them(payload_type: int) -> None:
     text = OFFER.replace("101", str(payload_type)).replace("telephone-event", "Telephone-Event")
