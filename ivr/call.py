@@ -40,7 +40,7 @@ from ivr.menu import (
     TimePassed,
 )
 from ivr.prompts import PromptLibrary
-from ivr.sdp import Offer, parse_answer, write_answer, write_offer
+from ivr.sdp import Offer, SessionVersion, parse_answer, write_answer, write_offer
 from ivr.sip import CallEnd, CallHandler, Dialog, Invitation, Timer, TransferTarget
 
 log = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ class Call:
         self._dialog = dialog
         self._on_closed = on_closed
         self._sdp_session = secrets.randbelow(2**31)
-        self._sdp_version = 0
+        self._sdp_version = SessionVersion()
         self._menu = MenuState()
         self._menu_timer: Timer | None = None
         self._token = 0
@@ -229,24 +229,26 @@ class Call:
 
     def sdp_offer(self) -> str:
         """Our offer where the far end wants one: the codec of the call, as its recording has one format."""
-        self._sdp_version += 1
-        return write_offer(
-            host=self._invitation.local_host,
-            port=self._media.local_port,
-            session_id=self._sdp_session,
-            version=self._sdp_version,
-            codecs=(self._remote.codec,),
+        return self._sdp_version.describe(
+            lambda version: write_offer(
+                host=self._invitation.local_host,
+                port=self._media.local_port,
+                session_id=self._sdp_session,
+                version=version,
+                codecs=(self._remote.codec,),
+            )
         )
 
     def sdp_answer(self, offer: Offer) -> str:
-        """Our answer to `offer`; each has a higher version (RFC 3264 section 8)."""
-        self._sdp_version += 1
-        return write_answer(
-            offer,
-            host=self._invitation.local_host,
-            port=self._media.local_port,
-            session_id=self._sdp_session,
-            version=self._sdp_version,
+        """Our answer to `offer`."""
+        return self._sdp_version.describe(
+            lambda version: write_answer(
+                offer,
+                host=self._invitation.local_host,
+                port=self._media.local_port,
+                session_id=self._sdp_session,
+                version=version,
+            )
         )
 
     # --- signalling ---
