@@ -195,7 +195,8 @@ class SipDialog:
             elif self._established:
                 self._end(hung_up(reasons(self.ua.request)))
             else:
-                self._end(CallEnd(EndReason.CANCELLED, 487, hung_up(reasons(self.ua.request)).q850))
+                told = [] if event.reason_rfc3326 is None else [str(event.reason_rfc3326)]
+                self._end(CallEnd(EndReason.CANCELLED, 487, hung_up(told).q850))
         elif not self._established:
             self._on_setup(event)
         elif isinstance(event, CCEventConnect):

@@ -72,7 +72,7 @@ class OutgoingDialog(SipDialog):
         to, sender = SipURL(self._uri), SipURL(username=self._caller or "anonymous", host=self._local_host)
         to.other, to.transport, to.headers = [], None, None
         ua.rUri = SipTo(address=SipAddress(url=to, hadbrace=True))
-        ua.lUri = SipFrom(address=SipAddress(url=sender, hadbrace=True, name=self._name or None))
+        ua.lUri = SipFrom(address=_NamedAddress(url=sender, hadbrace=True, name=self._name or None))
         ua.lUri.setTag(ua.lTag)
 
     # --- how it goes ---
@@ -109,17 +109,17 @@ class OutgoingDialog(SipDialog):
 
     def _redirected(self, event: Any) -> None:
         """3xx (RFC 3261 section 8.1.3.4): followed a few times, only to numeric addresses that we may call."""
-        code, _reason, _body, contacts = event.getData()
         self._redirects += 1
+        contacts = self.ua.response.getHFBodys("contact")  # sippy's event has the first alone
         for contact in contacts if self._redirects <= MAX_REDIRECTS else ():
-            host, port = contact.url.getAddr()
+            host, port = contact.getUrl().getAddr()
             address = (str(host), int(port))
             if self._server.allows(address[0]) or address[0] == self._hop[0]:
-                self._peer, self._uri = address, str(contact.url)
+                self._peer, self._uri = address, str(contact.getUrl())
                 self._invite()
                 return
         log.info("call redirected to where it may not go")
-        self._end(CallEnd(EndReason.UNREACHABLE, code))
+        self._end(CallEnd(EndReason.UNREACHABLE, event.getData()[0]))
 
     def _no_answer(self) -> None:
         self._limit = None
@@ -143,6 +143,18 @@ class OutgoingDialog(SipDialog):
 
     def _glare_wait_s(self) -> float:
         return random.randint(210, 400) / 100  # noqa: S311 - no secret
+
+
+class _NamedAddress(SipAddress):  # type: ignore[misc] # sippy is untyped
+    """A name in quotes (RFC 3261 section 25.1): sippy takes Chinese for a token, which needs none."""
+
+    name: str | None
+
+    def localStr(self, local_addr: Any = None) -> str:  # noqa: N802 - sippy's name
+        name, self.name = self.name, None
+        address = str(super().localStr(local_addr))
+        self.name = name
+        return f'"{name}" {address}' if name else address
 
 
 def hop_of(target: SipTarget) -> Address:
