@@ -2,6 +2,7 @@
 
 import logging
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 UPDATE_RETRY_S = 5.0
 
 
-class SipDialog:
+class SipDialog(ABC):
     """A `Dialog`; `IncomingDialog` and `OutgoingDialog` set it up."""
 
     ua: GuardedUA
@@ -86,12 +87,15 @@ class SipDialog:
 
     def answer(self, sdp: str) -> None:
         """Only an inbound call is answered."""
+        log.warning("only an inbound call is answered")
 
     def ring(self, sdp: str | None = None) -> None:
         """Only an inbound call rings here."""
+        log.warning("only an inbound call rings here")
 
     def reject(self, code: int, *, retry_after_s: int | None = None) -> None:
         """Only an inbound call is rejected."""
+        log.warning("only an inbound call is rejected")
 
     def hang_up(self, *, code: int = 200, q850: int | None = None) -> None:
         if self._over:
@@ -207,9 +211,9 @@ class SipDialog:
             code = event.getData()[0] if isinstance(event, CCEventFail) else 500
             self._end(CallEnd(EndReason.UNREACHABLE, code, failed(code).q850))
 
+    @abstractmethod
     def _on_setup(self, event: Any) -> None:
         """An event of a call that is not answered yet."""
-        raise NotImplementedError
 
     # --- re-INVITE and UPDATE of ours ---
 

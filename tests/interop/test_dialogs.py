@@ -1,4 +1,7 @@
-"""Dialogs as the far end sees them, message by message: our SIP server in this process, the tests at a bare socket."""
+"""Dialogs as the far end sees them, message by message: our SIP server in this process, the tests at a bare socket.
+
+Longer than most: every case shares the bare socket and the server under test.
+"""
 
 import queue
 import re

@@ -2,6 +2,7 @@
 
 Its notations (section 2) are resolved by `octets`: `<hex>` for octets that can't be printed, `<repeat count=N>` for
 long repetitions, `<allOneLine>` for a line too long for the page.
+As long as the RFC is: one list, read beside it.
 """
 
 import re

@@ -1,4 +1,7 @@
-"""A call with in-memory signalling, media and recognition: what is told to whom, and what the journal says."""
+"""A call with in-memory signalling, media and recognition: what is told to whom, and what the journal says.
+
+Longer than most: every case shares the rig of one call.
+"""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,7 @@
-"""The engine over real loopback sockets, its ticks fed with time. A datagram on loopback is readable once sent."""
+"""The engine over real loopback sockets, its ticks fed with time. A datagram on loopback is readable once sent.
+
+Longer than most: every case shares the rig of one engine.
+"""
 
 import threading
 from dataclasses import replace
