@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sippy.CCEvents import CCEventConnect, CCEventDisconnect, CCEventFail
+from sippy.CCEvents import CCEventConnect, CCEventDisconnect, CCEventFail, CCEventRing
 from sippy.MsgBody import MsgBody
 from sippy.SipAddress import SipAddress
 from sippy.SipContact import SipContact
@@ -16,7 +16,7 @@ from sippy.SipURL import SipURL
 from hotline.errors import InvalidInputError
 from ivr.media.types import Codec
 from ivr.sdp import parse_offer
-from ivr.sip.causes import CallEnd, EndReason, failed, hung_up, phrase, reason_value
+from ivr.sip.causes import SIP_TO_Q850, CallEnd, EndReason, failed, hung_up, phrase, reason_value
 from ivr.sip.headers import ALLOW, SUPPORTED, header, reasons, respond, sdp_of, tokens
 from ivr.sip.info import DIGIT_TYPES, parse_digit
 from ivr.sip.keeper import SessionKeeper
@@ -77,6 +77,11 @@ class SipDialog(ABC):
     @property
     def sip_call_id(self) -> str:
         return str(self.ua.cId)
+
+    @property
+    def peer_host(self) -> str:
+        """The numeric address of the far end."""
+        return self._peer[0]
 
     @property
     def handler(self) -> CallHandler:
@@ -156,15 +161,24 @@ class SipDialog(ABC):
             if sdp is None:
                 raise InvalidInputError("an offer was not answered")
             self.tell(lambda handler: handler.on_answer(sdp))
-        except InvalidInputError as error:
+        except Exception as error:
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
-        log.info("call ended: %s", error)
+        """What the far end sent is unusable, or a fault of ours: the call can't go on."""
+        if isinstance(error, InvalidInputError):
+            log.info("call ended: %s", error)
+        else:
+            log.error("call ended by a fault", exc_info=error)
+        code = 488 if isinstance(error, InvalidInputError) else 500
+        self._hang_up_with(CallEnd(EndReason.ERROR, code, SIP_TO_Q850[code]))
+
+    def _hang_up_with(self, end: CallEnd) -> None:
+        """Hangs up for a reason of signalling's own, of which the handler hears."""
         handler = self._handler
-        self.hang_up(code=488)
+        self.hang_up(code=end.sip_code or 500)
         if handler is not None:
-            handler.on_ended(CallEnd(EndReason.ERROR, 488))
+            handler.on_ended(end)
 
     def _fail_setup(self, code: int, q850: int | None) -> bool:
         """Refuses a call to us; false for one of ours: sippy cancels it, and ends it where a 2xx comes too late."""
@@ -185,14 +199,19 @@ class SipDialog(ABC):
 
     def _expire(self) -> None:
         """Nobody refreshed the session."""
-        handler = self._handler
-        self.hang_up(code=408)
-        if handler is not None:
-            handler.on_ended(CallEnd(EndReason.SESSION_EXPIRED, 408, 102))
+        self._hang_up_with(CallEnd(EndReason.SESSION_EXPIRED, 408, 102))
 
     # --- sippy's events ---
 
-    def _on_event(self, event: Any, _ua: Any) -> None:
+    def _on_event(self, event: Any, ua: Any) -> None:
+        if ua is not self.ua:  # one that was redirected
+            return
+        try:
+            self._on_own_event(event)
+        except Exception as error:  # sippy would leave its transaction half done
+            self._give_up(error)
+
+    def _on_own_event(self, event: Any) -> None:
         if isinstance(event, CCEventDisconnect):
             if self.ua.unacknowledged:
                 self._end(CallEnd(EndReason.UNREACHABLE, 408, 102))
@@ -203,6 +222,8 @@ class SipDialog(ABC):
                 self._end(CallEnd(EndReason.CANCELLED, 487, hung_up(told).q850))
         elif not self._established:
             self._on_setup(event)
+        elif isinstance(event, CCEventRing):
+            pass  # a re-INVITE of ours is being thought over
         elif isinstance(event, CCEventConnect):
             self._update_accepted(event)
         elif self.ua.isConnected():

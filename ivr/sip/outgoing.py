@@ -42,7 +42,7 @@ class OutgoingDialog(SipDialog):
         self._caller = printable(caller)
         self._name = display_name(name)
         self._local_sdp = sdp
-        self._handler = self._caller_side = handler
+        self._handler = self._placed_by = handler
         self._redirects = 0
         self._limit: Timer | None = None
 
@@ -83,7 +83,7 @@ class OutgoingDialog(SipDialog):
         if isinstance(event, CCEventRing):
             code, _reason, body = event.getData()
             if code > 100:
-                self._caller_side.on_ringing(None if body is None else str(body))
+                self._placed_by.on_ringing(None if body is None else str(body))
         elif isinstance(event, CCEventConnect):
             self._answered(event.getData()[2])
         elif isinstance(event, CCEventRedirect):
@@ -100,12 +100,9 @@ class OutgoingDialog(SipDialog):
         self._far_allows = tokens(self.ua.response, "allow")
         self._keeper.on_accepted(self.ua.response)
         self._stop_limit()
-        try:
-            if body is None:
-                raise InvalidInputError("the far end answered without SDP")
-            self._caller_side.on_answered(str(body))
-        except InvalidInputError as error:
-            self._give_up(error)
+        if body is None:
+            raise InvalidInputError("the far end answered without SDP")
+        self._placed_by.on_answered(str(body))
 
     def _redirected(self, event: Any) -> None:
         """3xx (RFC 3261 section 8.1.3.4): followed a few times, only to numeric addresses that we may call."""
@@ -123,14 +120,8 @@ class OutgoingDialog(SipDialog):
 
     def _no_answer(self) -> None:
         self._limit = None
-        handler = self._handler
-        self.hang_up(code=408, q850=102)
-        if handler is not None:
-            handler.on_ended(CallEnd(EndReason.NO_ANSWER, 408, 102))
-
-    def _on_event(self, event: Any, ua: Any) -> None:
-        if ua is self.ua:  # not one that was redirected
-            super()._on_event(event, ua)
+        reason = EndReason.UNREACHABLE if self.ua.response is None else EndReason.NO_ANSWER
+        self._hang_up_with(CallEnd(reason, 408, 102))
 
     def _finish(self) -> None:
         self._stop_limit()

@@ -9,7 +9,7 @@ import sippy.Core.EventDispatcher
 import sippy.Network_server
 import sippy.SipTransactionManager
 import sippy.Udp_server
-from sippy.SipTransactionManager import SipTransactionManager
+from sippy.SipTransactionManager import RINGING, TRYING, SipTransactionManager
 
 from ivr.sip.sanity import Refusal, check
 
@@ -32,6 +32,8 @@ class TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy i
         if not self._door.hears(ra.address[0]) and not self._door.probed_by(ra.address[0], data_in):
             self._door.counters["refused_peer"] += 1
             return
+        if self._door.admission.ignores(ra.address[0], data_in):
+            return
         if len(data_in) >= MAX_DATAGRAM:  # sippy reads no more, so the rest is lost
             self._door.counters["too_large"] += 1
             return
@@ -41,6 +43,9 @@ class TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy i
         if isinstance(message, Refusal):
             self._door.counters[f"malformed_{message.reason}"] += 1
             log.info("message refused: %s", message.reason)
+            if self._door.admission.is_phone(ra.address[0]):
+                self._door.admission.offended(ra.address[0])
+                return  # a stranger learns nothing
             if message.response:
                 server.send_to(message.response, (ra.address[0], message.port))
             return
@@ -53,9 +58,20 @@ class TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy i
         except Exception:  # what cannot be read would leave the transaction half done
             self._door.counters["malformed_response"] += 1
             return
-        if msg.getSCode()[0] >= 300 and t.resp_cb is not None:
-            t.resp_cb = _then_without_route(t.resp_cb)
+        if msg.getSCode()[0] >= 300 and t.needack and t.resp_cb is not None and t.state in (TRYING, RINGING):
+            self._failed(msg, t, checksum)
+        else:
+            super().incomingResponse(msg, t, checksum)
+
+    def _failed(self, msg: Any, t: Any, checksum: Any) -> None:
+        """A failed INVITE: its ACK first, to where the INVITE went whatever Contact says (RFC 3261 section 17.1.1.3);
+        then whoever asked may try anew."""
+        headers, callback, version = msg.headers, t.resp_cb, t.cb_ifver
+        t.resp_cb = None
+        msg.headers = [item for item in headers if item.name not in ("contact", "record-route")]
         super().incomingResponse(msg, t, checksum)
+        msg.headers = headers
+        callback(msg) if version == 1 else callback(msg, t)
 
     def transmitReq(self, t: Any, msg: Any, address: Any, checksum: Any) -> None:  # noqa: N802 - sippy's name
         """An ACK follows Contact and route set only to who is heard, and never to a name."""
@@ -65,17 +81,6 @@ class TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy i
         """Answers an INVITE within a dialog with a 2xx, repeated until it is acknowledged."""
         self.sendResponse(response, t, ack_cb=on_ack)
         t.noack_cb = on_no_ack
-
-
-def _then_without_route(callback: Callable[..., None]) -> Callable[..., None]:
-    """The ACK of a failure goes where the INVITE went, whatever Contact says (RFC 3261 section 17.1.1.3)."""
-
-    def run(response: Any, *arguments: Any) -> None:
-        callback(response, *arguments)
-        response.delHFs("contact")
-        response.delHFs("record-route")
-
-    return run
 
 
 class SilentLogger:

@@ -8,6 +8,7 @@ import re
 import secrets
 import select
 import socket
+import subprocess
 import threading
 import time
 import warnings
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +40,78 @@ from ivr.sip import (
 OUR_SDP = "v=0\r\no=h 1 1 IN IP4 127.0.0.1\r\ns=h\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\n"
 FAR_SDP = OUR_SDP.replace("30000", "40000")
 WAIT_S = 3.0
+CHALLENGE = """<?xml version="1.0" encoding="UTF-8"?>
+<scenario name="a trunk that wants a password">
+  <recv request="INVITE"/>
+  <send><![CDATA[
+    SIP/2.0 401 Unauthorized
+    [last_Via:]
+    [last_From:]
+    [last_To:];tag=[pid]first[call_number]
+    [last_Call-ID:]
+    [last_CSeq:]
+    WWW-Authenticate: Digest realm="trunk", nonce="5f2a", algorithm=MD5, qop="auth"
+    Content-Length: 0
+
+  ]]></send>
+  <recv request="ACK"/>
+  <recv request="INVITE"><action><verifyauth assign_to="good" username="hotline" password="secret"/></action></recv>
+  <nop hide="true" test="good" next="1"/>
+  <send next="2"><![CDATA[
+    SIP/2.0 403 Forbidden
+    [last_Via:]
+    [last_From:]
+    [last_To:];tag=[pid]second[call_number]
+    [last_Call-ID:]
+    [last_CSeq:]
+    Content-Length: 0
+
+  ]]></send>
+  <label id="1"/>
+  <send><![CDATA[
+    SIP/2.0 180 Ringing
+    [last_Via:]
+    [last_From:]
+    [last_To:];tag=[pid]second[call_number]
+    [last_Call-ID:]
+    [last_CSeq:]
+    Contact: <sip:[local_ip]:[local_port];transport=[transport]>
+    Content-Length: 0
+
+  ]]></send>
+  <send><![CDATA[
+    SIP/2.0 200 OK
+    [last_Via:]
+    [last_From:]
+    [last_To:];tag=[pid]second[call_number]
+    [last_Call-ID:]
+    [last_CSeq:]
+    Contact: <sip:[local_ip]:[local_port];transport=[transport]>
+    Content-Type: application/sdp
+    Content-Length: [len]
+
+    v=0
+    o=u 1 1 IN IP[local_ip_type] [local_ip]
+    s=-
+    c=IN IP[media_ip_type] [media_ip]
+    t=0 0
+    m=audio [media_port] RTP/AVP 8
+  ]]></send>
+  <recv request="ACK"/>
+  <recv request="BYE"/>
+  <send><![CDATA[
+    SIP/2.0 200 OK
+    [last_Via:]
+    [last_From:]
+    [last_To:]
+    [last_Call-ID:]
+    [last_CSeq:]
+    Content-Length: 0
+
+  ]]></send>
+  <label id="2"/>
+</scenario>
+"""
 Event = tuple[str, Any]
 
 
@@ -280,10 +354,22 @@ def office(running: Office) -> Office:
 
 
 @pytest.fixture
-def far(running: Office) -> Iterator[FarEnd]:
-    end = FarEnd(running.server.port)
-    yield end
-    end.close()
+def another(running: Office) -> Iterator[Callable[..., FarEnd]]:
+    """Makes further ends, at `host` where one is given."""
+    ends: list[FarEnd] = []
+
+    def make(host: str = HOST) -> FarEnd:
+        ends.append(FarEnd(running.server.port, host))
+        return ends[-1]
+
+    yield make
+    for end in ends:
+        end.close()
+
+
+@pytest.fixture
+def far(another: Callable[..., FarEnd]) -> FarEnd:
+    return another()
 
 
 # --- calls that we place ---
@@ -344,7 +430,7 @@ def test_a_call_that_nobody_answers_is_cancelled(office: Office, far: FarEnd) ->
     far.reply(invite, "180 Ringing")
     cancel = far.expect("CANCEL ")
     assert cancel.branch == invite.branch
-    assert cancel.header("reason").startswith("Q.850;cause=102")
+    assert cancel.header("reason") == "SIP;cause=408"
     far.reply(cancel, "200 OK")
     far.reply(invite, "487 Request Terminated")
     far.expect("ACK ")
@@ -365,6 +451,26 @@ def test_an_answer_that_crosses_our_cancel_is_acknowledged_and_hung_up(office: O
     seen = {message.method for message in (far.receive(), far.receive()) if message}
     assert seen == {"ACK", "BYE"}
     assert handler.is_told_nothing()
+
+
+def test_one_that_says_nothing_at_all_is_unreachable(office: Office, far: FarEnd) -> None:
+    _, handler = office.dial(far, timeout_s=0.2)
+    assert handler.next() == ("ended", CallEnd("unreachable", 408, 102))
+
+
+def test_a_fault_of_the_call_layer_ends_its_call_alone(
+    office: Office, far: FarEnd, caplog: pytest.LogCaptureFixture, another: Callable[..., FarEnd]
+) -> None:
+    _, handler = office.dial(far)
+    handler.refusal = RuntimeError("a fault of ours")
+    far.take(far.ringing())
+    far.reply(far.expect("BYE "), "200 OK")
+    assert handler.next() == ("answered", FAR_SDP)
+    assert handler.next() == ("ended", CallEnd("error", 500, 41))
+    assert "a fault of ours" in caplog.text
+    other = another()
+    other.invite()
+    other.hang_up()
 
 
 def test_a_cancel_waits_for_the_first_provisional_answer(office: Office, far: FarEnd) -> None:
@@ -417,9 +523,11 @@ def test_wrong_credentials_end_the_call(office: Office, far: FarEnd) -> None:
     assert handler.next() == ("ended", CallEnd("rejected", 401, 21))
 
 
-def test_a_redirection_is_followed_to_an_allowed_address_without_the_credentials(office: Office, far: FarEnd) -> None:
-    other = FarEnd(far.office[1])
-    _, handler = office.dial(far, username="hotline", password="secret")
+def test_a_redirection_is_followed_to_an_allowed_address(
+    office: Office, far: FarEnd, another: Callable[..., FarEnd]
+) -> None:
+    other = another()
+    _, handler = office.dial(far)
     invite = far.ringing()
     far.reply(
         invite, "302 Moved Temporarily", ("Contact", f"<sip:x@example.org>, <sip:1002@{HOST}:{other.port};user=phone>")
@@ -430,7 +538,19 @@ def test_a_redirection_is_followed_to_an_allowed_address_without_the_credentials
     other.take(moved)
     assert handler.next() == ("answered", FAR_SDP)
     other.hang_up()
-    other.close()
+
+
+def test_the_credentials_do_not_follow_a_redirection_to_another_host(
+    office: Office, far: FarEnd, monkeypatch: pytest.MonkeyPatch, another: Callable[..., FarEnd]
+) -> None:
+    monkeypatch.setattr(office.server.admission, "_trunks", (ip_network("127.0.0.0/8"),))
+    other = another("127.0.0.8")
+    _, handler = office.dial(far, username="hotline", password="secret")
+    far.reply(far.ringing(), "302 Moved Temporarily", ("Contact", f"<sip:1002@127.0.0.8:{other.port}>"))
+    digest = ("WWW-Authenticate", 'Digest realm="trunk", nonce="abc", algorithm=MD5')
+    other.reply(other.ringing(), "401 Unauthorized", digest)
+    assert other.expect("ACK ")
+    assert handler.next() == ("ended", CallEnd("rejected", 401, 21))
 
 
 @pytest.mark.parametrize("contact", ["sip:1002@example.org", "sip:1002@192.0.2.1", "mailto:a@b", "sip:1@[::1"])
@@ -468,15 +588,14 @@ def test_a_name_is_never_looked_up(office: Office, far: FarEnd) -> None:
     far.reply(far.expect("BYE "), "200 OK")
 
 
-def test_one_whom_we_call_is_heard_though_he_is_no_peer(office: Office, running: Office) -> None:
-    stranger = FarEnd(running.server.port, "127.0.0.9")
+def test_one_whom_we_call_is_heard_though_he_is_no_peer(office: Office, another: Callable[..., FarEnd]) -> None:
+    stranger = another("127.0.0.9")
     stranger.send(stranger.request("OPTIONS").serialize().replace(b"OPTIONS", b"INVITE"))
     assert stranger.receive(0.3) is None
     _, handler = office.dial(stranger, uri=f"sip:1001@127.0.0.9:{stranger.port}")
     stranger.take(stranger.ringing())
     assert handler.next() == ("answered", FAR_SDP)
     stranger.hang_up()
-    stranger.close()
 
 
 @pytest.mark.parametrize("body", ["", "v=0\r\nnonsense"])
@@ -490,7 +609,7 @@ def test_an_answer_that_is_none_is_hung_up(office: Office, far: FarEnd, body: st
     far.reply(bye, "200 OK")
     while (event := handler.next())[0] != "ended":
         pass
-    assert event[1] == CallEnd("error", 488)
+    assert event[1] == CallEnd("error", 488, 31)
     office.do(lambda: dialog.hang_up())
 
 
@@ -499,6 +618,25 @@ def test_a_call_that_does_not_fit_is_not_placed(office: Office, far: FarEnd, mon
     with pytest.raises(UnavailableError):
         office.dial(far)
     assert far.receive(0.2) is None
+
+
+def test_sipp_takes_a_call_of_ours_for_the_right_password(
+    office: Office, running: Office, program: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    sipp, port = program("sipp", "sip-tester"), free_port()
+    challenge = tmp_path / "challenge.xml"
+    challenge.write_text(CHALLENGE)
+    command = [sipp, "-sf", str(challenge), "-i", HOST, "-p", str(port), "-m", "1", "-timeout", "10s", "-nostdin"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        handler = Handler()
+        target = SipTarget(f"sip:1001@{HOST}:{port}", username="hotline", password="secret")
+        dialog = office.do(
+            lambda: running.server.dial(target, caller="12345", sdp=OUR_SDP, handler=handler, timeout_s=5)
+        )
+        assert handler.next() == ("ringing", None)
+        assert handler.next()[0] == "answered"
+        office.do(lambda: dialog.hang_up())
+        assert process.wait(5) == 0
 
 
 # --- calls to us ---
@@ -586,7 +724,7 @@ def test_a_late_offer_that_is_never_answered_ends_the_call(office: Office, far: 
     far.ask("INVITE")
     far.ack()
     assert far.expect("BYE ").header("reason") == "SIP;cause=488"
-    assert office.call()[2].next() == ("ended", CallEnd("error", 488))
+    assert office.call()[2].next() == ("ended", CallEnd("error", 488, 31))
 
 
 def test_a_bye_of_ours_waits_for_the_ack(office: Office, far: FarEnd) -> None:
@@ -597,6 +735,14 @@ def test_a_bye_of_ours_waits_for_the_ack(office: Office, far: FarEnd) -> None:
     assert early is None or early.status == 200, "RFC 3261 section 15"
     far.ack()
     far.reply(far.expect("BYE "), "200 OK")
+
+
+def test_a_call_that_is_never_acknowledged_ends(office: Office, far: FarEnd) -> None:
+    far.ask("INVITE", body=FAR_SDP)
+    _, dialog, handler = office.call()
+    office.do(lambda: dialog.ua.disconnect())  # type: ignore[attr-defined] # as sippy does after 32 s
+    far.expect("BYE ")
+    assert handler.next() == ("ended", CallEnd("unreachable", 408, 102))
 
 
 # --- within a call ---
@@ -664,6 +810,7 @@ def test_our_re_invite_is_answered(office: Office, far: FarEnd) -> None:
     office.do(lambda: dialog.update(OUR_SDP.replace("30000", "30002")))
     invite = far.expect("INVITE ")
     assert b"30002" in invite.body
+    far.reply(invite, "183 Session Progress")
     far.take(invite)
     assert handler.next() == ("answer", FAR_SDP)
     far.hang_up()
@@ -891,8 +1038,8 @@ def test_a_transfer_is_refused(office: Office, far: FarEnd, error: Exception, st
     far.hang_up()
 
 
-def test_our_refer_is_told_how_it_went(office: Office, far: FarEnd) -> None:
-    other = FarEnd(far.office[1])
+def test_our_refer_is_told_how_it_went(office: Office, far: FarEnd, another: Callable[..., FarEnd]) -> None:
+    other = another()
     far.invite()
     other.invite()
     _, dialog, handler = office.call()
@@ -919,7 +1066,6 @@ def test_our_refer_is_told_how_it_went(office: Office, far: FarEnd) -> None:
     assert far.ask("NOTIFY", ("Event", "dialog")).status == 489
     far.hang_up()
     other.hang_up()
-    other.close()
 
 
 def test_a_refused_refer_is_told(office: Office, far: FarEnd) -> None:
@@ -931,12 +1077,14 @@ def test_a_refused_refer_is_told(office: Office, far: FarEnd) -> None:
     far.hang_up()
 
 
-def test_an_invitation_that_replaces_a_call_names_it(office: Office, far: FarEnd) -> None:
+def test_an_invitation_that_replaces_a_call_names_it(
+    office: Office, far: FarEnd, another: Callable[..., FarEnd]
+) -> None:
     far.invite()
     office.call()
     tag = re.search("tag=(.*)", far.remote)
     assert tag is not None
-    other = FarEnd(far.office[1])
+    other = another()
     other.invite(("Replaces", f"{far.call_id};to-tag={tag[1]};from-tag=far"), ("Require", "replaces"))
     invitation, _, _ = office.call()
     assert invitation.replaces == Replaces(far.call_id, tag[1], "far")
@@ -950,7 +1098,6 @@ def test_an_invitation_that_replaces_a_call_names_it(office: Office, far: FarEnd
         other.remote, other.call_id = f"<sip:12345@{HOST}>", secrets.token_hex(8)
         assert other.ask("INVITE", ("Replaces", replaces), body=FAR_SDP).status == status
     far.hang_up()
-    other.close()
 
 
 # --- who calls, and what is no request ---
