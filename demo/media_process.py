@@ -105,6 +105,10 @@ class MediaProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def data_dir(self) -> Path:
+        return self._directory
+
+    @property
     def log_path(self) -> Path:
         return self._directory / "media.log"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -28,6 +29,8 @@ flow_app = typer.Typer(no_args_is_help=True, help="语音流程")
 app.add_typer(flow_app, name="flow")
 prompts_app = typer.Typer(no_args_is_help=True, help="语音提示")
 app.add_typer(prompts_app, name="prompts")
+extension_app = typer.Typer(no_args_is_help=True, help="话机分机")
+app.add_typer(extension_app, name="extension")
 out = Console()
 err = Console(stderr=True)
 
@@ -120,6 +123,41 @@ def config() -> None:
 def version() -> None:
     """Print the version."""
     out.print(__version__)
+
+
+@extension_app.command("add", help="添加分机；不给密钥文件则生成密钥并显示一次")
+def extension_add(
+    number: str,
+    name: Annotated[str, typer.Option(help="话机所在座席或人员")] = "",
+    secret_file: Annotated[Path | None, typer.Option(help="从文件读取密钥")] = None,
+) -> None:
+    """Add an extension; without a file a secret is made and shown once."""
+    from hotline.wiring.access import open_extensions
+
+    secret = secrets.token_urlsafe(15) if secret_file is None else secret_file.read_text("utf-8").strip()
+    settings = load_settings()
+    open_extensions(settings).add(number, display_name=name, password=secret)
+    out.print(f"已添加分机 {number}")
+    if secret_file is None:
+        out.print(f"域 {settings.extensions.realm}  用户名 {number}  密钥 {secret}", highlight=False, soft_wrap=True)
+
+
+@extension_app.command("list", help="列出分机")
+def extension_list() -> None:
+    """List the extensions."""
+    from hotline.wiring.access import open_extensions
+
+    for record in open_extensions(load_settings()).all():
+        out.print(f"{record.name}  {escape(record.display_name)}".rstrip(), highlight=False)
+
+
+@extension_app.command("remove", help="删除分机；已注册的话机随即失效")
+def extension_remove(number: str) -> None:
+    """Remove an extension; its phones ring no more."""
+    from hotline.wiring.access import open_extensions
+
+    open_extensions(load_settings()).remove(number)
+    out.print(f"已删除分机 {number}")
 
 
 @user_app.command("add", help="添加账号")

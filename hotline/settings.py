@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -68,6 +69,20 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for item in value:
+        ip_network(item, strict=False)
+    return value
+
+
+def as_networks(names: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """A checked setting as networks."""
+    return tuple(ip_network(item, strict=False) for item in names)
+
+
+Networks = Annotated[Names, AfterValidator(_check_networks)]
+
+
 class SipSettings(Section):
     """The trunk: where we listen and whom we answer."""
 
@@ -76,8 +91,10 @@ class SipSettings(Section):
     advertised_address: str = Field(
         "", description="IP address written into Contact and SDP; empty: the local address facing the peer"
     )
-    allowed_peers: Names = Field(("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"), min_length=1)
+    allowed_peers: Networks = Field(("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"), min_length=1)
     max_calls: int = Field(200, ge=1, description="calls at once; one more gets 503 with Retry-After")
+    session_s: int = Field(1800, ge=90, le=86400, description="a session is refreshed within this time (RFC 4028)")
+    session_min_s: int = Field(90, ge=90, le=86400, description="a shorter session is refused with 422")
 
     @field_validator("address", "advertised_address")
     @classmethod
@@ -86,16 +103,59 @@ class SipSettings(Section):
             ip_address(value)
         return value
 
-    @field_validator("allowed_peers")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for item in value:
-            ip_network(item, strict=False)
-        return value
+    @model_validator(mode="after")
+    def _session_bears_its_least(self) -> "SipSettings":
+        if self.session_min_s > self.session_s:
+            raise ValueError("session_min_s is more than session_s")
+        return self
 
     def peer_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """`allowed_peers` as networks."""
-        return tuple(ip_network(item, strict=False) for item in self.allowed_peers)
+        return as_networks(self.allowed_peers)
+
+
+class TrunkSettings(Section):
+    """A carrier or PBX that we register with, as one entry of `[[trunks]]`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    domain: str = Field(pattern=r"^[A-Za-z0-9.:-]+$", description="in REGISTER and From")
+    servers: Names = Field((), description="HOST or HOST:PORT, tried in this order; empty: DNS SRV of the domain")
+    username: str = Field(min_length=1, max_length=128)
+    password: SecretStr
+    expires_s: int = Field(600, ge=60, le=86400, description="asked for; refreshed in time")
+    options_s: float = Field(30.0, ge=0, description="an OPTIONS keepalive so often; 0: none")
+
+
+class ExtensionSettings(Section):
+    """Desk phones and softphones that sign in."""
+
+    networks: Networks = Field((), description="where phones may be; empty: no phones")
+    realm: str = Field("hotline", pattern=r'^[^"\\\x00-\x1f\x7f]{1,128}$', description="part of every stored secret")
+    min_expires_s: int = Field(60, ge=1, le=3600)
+    max_expires_s: int = Field(3600, ge=60, le=86400)
+    max_contacts: int = Field(5, ge=1, le=100, description="phones of one extension")
+
+
+class DialPlanSettings(Section):
+    """Who may call what; patterns as in docs/seats.md."""
+
+    from_trunk: Names = Field(("!",), description="our numbers: what a trunk may call")
+    from_extension: Names = Field(("12345",), description="our numbers that extensions may call")
+    outgoing: Names = Field((), description="what extensions may call outside")
+    between_extensions: bool = False
+    region: str = Field("CN", pattern=r"^[A-Z]{2}$", description="country of numbers without one")
+    area_code: str = Field("", pattern=r"^(0[0-9]{1,4})?$", description="of local numbers, with its 0")
+
+
+class LimitSettings(Section):
+    """How much a peer may ask, and when a stranger is not heard any more."""
+
+    calls_per_s: float = Field(100.0, gt=0, description="new calls of one address; more get 503 with Retry-After")
+    calls_per_peer: int = Field(10_000, ge=1, description="calls at once of one address")
+    offences: int = Field(10, ge=1, description="refused requests of a stranger within offence_window_s ban him")
+    offence_window_s: float = Field(60.0, gt=0)
+    ban_s: float = Field(600.0, gt=0)
+    ban_exempt: Networks = Field((), description="never banned: an edge that strangers come through")
 
 
 class MediaSettings(Section):
@@ -196,7 +256,11 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(SecretStr(""), description="empty: SQLite under data_dir")
     valkey_url: SecretStr = Field(SecretStr(""), description="empty: `hotline serve` starts its own on a unix socket")
     recordings_url: str = Field("", description="fsspec address of the recording store; empty: data_dir/recordings")
+    trunks: tuple[TrunkSettings, ...] = Field((), description="carriers that we register with")
     sip: SipSettings = SipSettings()
+    extensions: ExtensionSettings = ExtensionSettings()
+    dial_plan: DialPlanSettings = DialPlanSettings()
+    limits: LimitSettings = LimitSettings()
     media: MediaSettings = MediaSettings()
     flow: FlowSettings = FlowSettings()
     asr: AsrSettings = AsrSettings()
@@ -210,6 +274,14 @@ class Settings(BaseSettings):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"no time zone named {value!r}") from error
+        return value
+
+    @field_validator("trunks")
+    @classmethod
+    def _named_once(cls, value: tuple[TrunkSettings, ...]) -> tuple[TrunkSettings, ...]:
+        names = [trunk.name for trunk in value]
+        if len(set(names)) < len(names):
+            raise ValueError("two trunks have the same name")
         return value
 
     @field_validator("database_url")
@@ -292,6 +364,11 @@ class Settings(BaseSettings):
         return self.data_dir / "spool"
 
     @property
+    def extensions_path(self) -> Path:
+        """The file of extensions and their HA1."""
+        return self.data_dir / "extensions.json"
+
+    @property
     def valkey_socket(self) -> Path:
         return self.data_dir.resolve() / "valkey" / "valkey.sock"
 
@@ -357,12 +434,20 @@ def settings_environment(settings: Settings) -> dict[str, str]:
             elif isinstance(value, SecretStr):
                 environment[key] = value.get_secret_value()
             elif isinstance(value, tuple):
-                environment[key] = "[" + ",".join(f'"{item}"' for item in value) + "]"
+                environment[key] = json.dumps([_plain(item) for item in value])
             elif value is not None:
                 environment[key] = str(value)
 
     walk(PREFIX, settings)
     return environment
+
+
+def _plain(item: object) -> object:
+    """A member of a list setting for JSON, its secrets readable."""
+    if not isinstance(item, BaseModel):
+        return item
+    values = {name: getattr(item, name) for name in type(item).model_fields}
+    return {k: v.get_secret_value() if isinstance(v, SecretStr) else v for k, v in values.items()}
 
 
 def mask_url(url: str) -> str:
@@ -405,5 +490,5 @@ def _explain(item: Any) -> str:
         return str(item["msg"])
     variable = f"{PREFIX}{'__'.join(str(part) for part in item['loc'])}".upper()
     source = f"{name} ({variable})" if variable in os.environ else name
-    value = "***" if name in ADDRESSES else repr(item["input"])
+    value = "***" if name in ADDRESSES or name.startswith("trunks") else repr(item["input"])
     return f"{source}: {item['msg']} (got {value})"

@@ -19,6 +19,7 @@ import numpy as np
 from hotline.bus import BackgroundPublisher, Event
 from hotline.clock import Clock
 from hotline.errors import ForbiddenError, InvalidInputError
+from ivr.dialplan import ToExtension, ToTrunk
 from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, CallJournal
 from ivr.media.engine import MediaEngine
 from ivr.media.types import AudioTap, Codec, MediaCall, RecordingSink, RemoteMedia, RtpAddress
@@ -126,6 +127,8 @@ class Exchange:
         """Takes the call at once; raises `UnavailableError` where no media is to be had."""
         if invitation.replaces is not None:
             raise ForbiddenError("a caller takes over nobody's call")
+        if isinstance(invitation.route, (ToExtension, ToTrunk)):
+            raise ForbiddenError("the menu puts no call through to an extension or a number outside")
         call_id = uuid.uuid4().hex
         call = Call(call_id, self._services, self._loop, invitation, dialog, lambda: self._calls.pop(call_id, None))
         self._calls[call_id] = call

@@ -14,12 +14,13 @@ from hotline.errors import UnavailableError
 from hotline.jobs import ValkeyJobs
 from hotline.locks import lock_exclusively
 from hotline.settings import Settings
+from hotline.wiring.access import build_admission
 from ivr.call import CALLER, CallServices, CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded, Exchange
 from ivr.journal import JournalThread
 from ivr.media.engine import MediaEngine
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import PromptLibrary
-from ivr.sip import SipServer
+from ivr.sip import SessionPolicy, SipServer
 from recordings.recorder import RecorderThread, WavRecorder
 from recordings.recovery import recover_spool
 
@@ -66,7 +67,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
         advertised_address=settings.sip.advertised_address,
         allowed_peers=settings.sip.peer_networks(),
         max_calls=settings.sip.max_calls,
+        admission=build_admission(settings),
         answer=lambda invitation, dialog: _ready(exchange).answer(invitation, dialog),
+        session_policy=SessionPolicy(interval_s=settings.sip.session_s, min_s=settings.sip.session_min_s),
     )
     exchange = Exchange(
         CallServices(

@@ -8,6 +8,7 @@ from sippy.MsgBody import MsgBody
 
 from hotline.errors import ForbiddenError, InvalidInputError, UnavailableError
 from ivr.sdp import Offer
+from ivr.sip.admission import Admitted
 from ivr.sip.causes import Q850_TO_SIP, phrase, reason_value
 from ivr.sip.dialog import SipDialog, failure, session_headers
 from ivr.sip.headers import asserted_identity, display_name, header, number, printable, tokens, wants_privacy
@@ -34,14 +35,13 @@ class IncomingDialog(SipDialog):
         offer: Offer | None,
         replaces: Replaces | None,
         negotiation: Negotiation,
-        extension: str | None = None,
-        trunk: str | None = None,
+        admitted: Admitted,
     ) -> None:
         super().__init__(server, peer=request.getSource(), codec=offer.remote.codec if offer else None)
         self._offer = offer
         self._replaces = replaces
         self._negotiation = negotiation
-        self._origin = (extension, trunk)
+        self._admitted = admitted
         self._asserted = asserted_identity(request)
         self._privacy = wants_privacy(request)
         self._far_allows = tokens(request, "allow")
@@ -57,7 +57,6 @@ class IncomingDialog(SipDialog):
 
     def _invite(self, event: Any) -> None:
         _call_id, from_user, to_user, _body, _auth, from_name = event.getData()
-        extension, trunk = self._origin
         invitation = Invitation(
             sip_call_id=printable(self.sip_call_id)[:255],
             caller=self._asserted[0] or number(from_user),
@@ -65,8 +64,9 @@ class IncomingDialog(SipDialog):
             peer=self._peer[0],
             local_host=self._local_host,
             offer=self._offer,
-            extension=extension,
-            trunk=trunk,
+            extension=self._admitted.extension,
+            trunk=self._admitted.trunk,
+            route=self._admitted.route,
             privacy=self._privacy,
             display_name=self._asserted[1] or display_name(from_name),
             replaces=self._replaces,

@@ -7,7 +7,6 @@ handling a request becomes a 400 or 500 and never a leaked transaction, and requ
 of an allowed peer or of the one we call.
 """
 
-import ipaddress
 import logging
 import socket
 import threading
@@ -21,7 +20,9 @@ from sippy.Time.Timeout import Timeout
 from sippy.Udp_server import Udp_server_opts
 
 from hotline.errors import ConfigurationError, InvalidInputError, UnavailableError
+from ivr.access import Network
 from ivr.sdp import Offer, parse_offer
+from ivr.sip.admission import SILENCE, Admission, Admitted
 from ivr.sip.dialog import SipDialog
 from ivr.sip.headers import (
     ALLOW,
@@ -46,7 +47,6 @@ from ivr.sip.types import AnswerCall, CallHandler, Dialog, Invitation, OutgoingH
 log = logging.getLogger(__name__)
 
 USER_AGENT = "hotline"
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SipServer:
@@ -66,10 +66,11 @@ class SipServer:
         max_calls: int,
         answer: AnswerCall,
         session_policy: SessionPolicy = DEFAULT_SESSION,
+        admission: Admission | None = None,
     ) -> None:
         self._address = address
         self._advertised = advertised_address
-        self._allowed = allowed_peers
+        self.admission = admission or Admission(trunks=allowed_peers)
         self._max_calls = max_calls
         self._answer = answer
         self._calls: set[SipDialog] = set()
@@ -152,19 +153,18 @@ class SipServer:
 
     def allows(self, host: str) -> bool:
         """Whether `host` is a numeric address of an allowed peer."""
-        try:
-            address = ipaddress.ip_address(host.strip("[]"))
-        except ValueError:
-            return False
-        return any(address in network for network in self._allowed)
+        return self.admission.is_trunk(host)
 
     def hears(self, host: str) -> bool:
-        """Whether messages of `host` are for us: an allowed peer, or one whom we call."""
-        return host in self._expected or self.allows(host)
+        """Whether messages of `host` are for us: an allowed peer, a phone, or one whom we call."""
+        return host in self._expected or self.admission.is_trunk(host) or self.admission.is_phone(host)
 
     def probed_by(self, host: str, data: bytes) -> bool:
         """Whether this machine asks itself if it answers: allowed whoever the peers are."""
-        return data.startswith(b"OPTIONS ") and (host in (self._address, self._own) or host.startswith("127."))
+        return data.startswith(b"OPTIONS ") and self._is_here(host)
+
+    def _is_here(self, host: str) -> bool:
+        return host in (self._address, self._own, "127.0.0.1")
 
     def local_host(self, peer: str) -> str:
         """Our address as `peer` reaches it."""
@@ -180,18 +180,27 @@ class SipServer:
             return self._dispatch(method, request, transaction)
         except Exception as error:  # a hostile request must neither stop the loop nor leave its transaction behind
             self.counters["malformed"] += 1
+            self.admission.offended(request.getSource()[0])
             log_refusal(error)
             return respond(request, 400, "Bad Request")
 
     def _dispatch(self, method: str, request: Any, transaction: Any) -> Any:
         if request.getHFBody("to").getTag() is not None:
             return respond(request, 481)
+        if method == "REGISTER":
+            return self.admission.register(request)
         if missing := tokens(request, "require") - set(EXTENSIONS):
             return respond(request, 420, "Bad Extension", Unsupported=", ".join(sorted(missing)))
         if method == "OPTIONS":
+            host = request.getSource()[0]
+            if not self._is_here(host) and not self.admission.answers_options(host):
+                return SILENCE
             return respond(request, 200, Allow=ALLOW, Accept="application/sdp", Supported=SUPPORTED)
         if method != "INVITE":
             return respond(request, 405, Allow=ALLOW)
+        admitted = self.admission.admit(request, in_progress=self._calls_of)
+        if not isinstance(admitted, Admitted):
+            return admitted
         if not self._accepting or len(self._calls) >= self._max_calls:
             self.counters["refused_busy"] += 1
             return respond(request, 503, Retry_After=str(RETRY_AFTER_S))
@@ -199,9 +208,12 @@ class SipServer:
             return respond(request, 400, "Missing Contact")
         for name in ("contact", "from", "to", "cseq", "call-id", "via"):
             request.getHFBody(name)  # raises where it is malformed
-        return self._invited(request, transaction)
+        return self._invited(request, transaction, admitted)
 
-    def _invited(self, request: Any, transaction: Any) -> Any:
+    def _calls_of(self, host: str) -> int:
+        return sum(call.peer_host == host for call in self._calls)
+
+    def _invited(self, request: Any, transaction: Any, admitted: Admitted) -> Any:
         """An INVITE that is in order and may come in: its session timer, SDP and Replaces."""
         negotiation = ask(self.session_policy, request)
         if isinstance(negotiation, TooBrief):
@@ -226,7 +238,9 @@ class SipServer:
                 return respond(request, 481)
             if named.established and replaces.early_only:
                 return respond(request, 486)
-        dialog = IncomingDialog(self, request, offer=offer, replaces=replaces, negotiation=negotiation)
+        dialog = IncomingDialog(
+            self, request, offer=offer, replaces=replaces, negotiation=negotiation, admitted=admitted
+        )
         return dialog.receive(request, transaction)
 
     def _not_acceptable(self, request: Any, error: InvalidInputError) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ivr.dialplan import Route
 from ivr.sdp import Offer
 from ivr.sip.causes import CallEnd
 from ivr.sip.transfer import Replaces, TransferTarget
@@ -16,7 +17,7 @@ class Invitation:
     `caller` is empty where the number is withheld or no number, `offer` None where the far end wants ours (late
     offer). `extension`: who placed it, an authenticated extension; `trunk`: the trunk it came by. `privacy`: the
     number is known to us and must not be shown on (RFC 3323). `replaces`: a call that this one takes over; signalling
-    has seen that it is there.
+    has seen that it is there. `route`: where the dial plan lets it go.
     """
 
     sip_call_id: str
@@ -30,6 +31,7 @@ class Invitation:
     privacy: bool = False
     display_name: str = ""
     replaces: Replaces | None = None
+    route: Route | None = None
 
 
 @dataclass(frozen=True)

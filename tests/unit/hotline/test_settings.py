@@ -181,3 +181,25 @@ def test_what_leaves_no_room_for_a_second_media_process_is_named(
     monkeypatch.setenv("HOTLINE_MEDIA__PROCESSES", "2")
     with pytest.raises(ConfigurationError, match=named):
         load_settings()
+
+
+TRUNK = '{"name": "carrier", "domain": "sip.example.cn", "username": "u", "password": "geheim"}'
+
+
+def test_the_secret_of_a_trunk_reaches_a_child_process_and_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTLINE_TRUNKS", f"[{TRUNK}]")
+    settings = load_settings()
+    assert "geheim" not in f"{settings.masked()}{settings!r}"
+    for key, value in settings_environment(settings).items():
+        monkeypatch.setenv(key, value)
+    (trunk,) = load_settings().trunks
+    assert trunk == settings.trunks[0]
+    assert trunk.password.get_secret_value() == "geheim"
+
+
+@pytest.mark.parametrize("value", [f"[{TRUNK}, {TRUNK}]", '[{"name": "x", "password": "geheim"}]', '["geheim"]'])
+def test_a_wrong_trunk_is_named_without_its_secret(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HOTLINE_TRUNKS", value)
+    with pytest.raises(ConfigurationError, match="trunks") as caught:
+        load_settings()
+    assert "geheim" not in caught.value.message

@@ -1,0 +1,38 @@
+"""Who may call, as the settings say: the one place where they become an `Admission`."""
+
+from hotline.settings import Settings, as_networks
+from ivr.access import PeerLimits
+from ivr.dialplan import DialPlan
+from ivr.extensions import ExtensionFile
+from ivr.registrar import Registrar
+from ivr.sip.admission import Admission
+
+
+def open_extensions(settings: Settings) -> ExtensionFile:
+    """The site's extensions; raises `ConfigurationError`."""
+    return ExtensionFile(settings.extensions_path, realm=settings.extensions.realm)
+
+
+def build_admission(settings: Settings) -> Admission:
+    """Raises `ConfigurationError` for a pattern or a file of extensions that cannot be read."""
+    own, plan, limits = settings.extensions, settings.dial_plan, settings.limits
+    extensions = open_extensions(settings)
+    return Admission(
+        trunks=settings.sip.peer_networks(),
+        phones=as_networks(own.networks),
+        ban_exempt=as_networks(limits.ban_exempt),
+        extensions=extensions,
+        realm=own.realm,
+        registrar=Registrar(min_s=own.min_expires_s, max_s=own.max_expires_s, max_contacts=own.max_contacts),
+        plan=DialPlan(
+            from_trunk=plan.from_trunk,
+            from_extension=plan.from_extension,
+            outgoing=plan.outgoing,
+            between_extensions=plan.between_extensions,
+            is_extension=lambda name: extensions.get(name) is not None,
+        ),
+        limits=PeerLimits(calls_per_s=limits.calls_per_s, calls=limits.calls_per_peer),
+        offences=limits.offences,
+        offence_window_s=limits.offence_window_s,
+        ban_s=limits.ban_s,
+    )
