@@ -97,6 +97,10 @@ class MenuMachine:
                 return replace(state, context=replace(state.context, session_open=is_open)), []
             case NumberAssigned():
                 state = replace(state, context=replace(state.context, number=event))
+            case SpeechStarted(offset_ms):
+                state = replace(state, context=replace(state.context, speaking_since_ms=offset_ms))
+            case SpeechEnded():
+                state = replace(state, context=replace(state.context, speaking_since_ms=None))
         if not state.name:
             return state, []
         present = self.flow.states[state.name]

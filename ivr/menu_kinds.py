@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import ceil
 
-from ivr.flow import SUBJECTS, Branch, Flow, FlowState
+from ivr.flow import SUBJECTS, Branch, Flow, FlowState, RecordRule
 from ivr.menu_events import (
     Bridge,
     BridgeEnded,
@@ -51,6 +51,8 @@ def enter(state: MenuState, present: FlowState, flow: Flow, now: float) -> Resul
             return state, [], _decide(state.context, present, flow, now)
         case "number" if state.context.number is not None:
             return state, [], present.next["assigned"]
+    if present.record is not None and state.context.speaking_since_ms is not None:
+        state = _begun(state, present.record, state.context.speaking_since_ms, now)
     state, commands = _say(state, present.play)
     match present.kind:
         case "play":
@@ -124,10 +126,16 @@ def _awaiting(state: MenuState, present: FlowState, now: float) -> MenuState:
         if not state.heard:
             return replace(state, deadline=now + rule.no_speech_s)
         assert state.limit is not None  # set with `heard`
-        return replace(state, deadline=state.limit if state.speaking else min(now + rule.silence_s, state.limit))
+        speaking = state.context.speaking_since_ms is not None
+        return replace(state, deadline=state.limit if speaking else min(now + rule.silence_s, state.limit))
     if present.choice is not None:
         return replace(state, deadline=now + present.choice.timeout_s)
     return state
+
+
+def _begun(state: MenuState, rule: RecordRule, start_ms: int, now: float) -> MenuState:
+    """The caller tells the demand; one who spoke before he was asked to goes on with it."""
+    return replace(state, heard=True, demand_start_ms=start_ms, limit=now + rule.limit_s)
 
 
 def _due(state: MenuState, event: MenuEvent, now: float) -> bool:
@@ -184,19 +192,15 @@ def _record(state: MenuState, present: FlowState, event: MenuEvent, now: float) 
     rule = present.record
     assert rule is not None  # the loader gives every record state its rule
     if isinstance(event, PlaybackEnded) and state.playing:
-        waiting = replace(state, playing=False)
-        return (waiting if state.heard else _awaiting(waiting, present, now)), [], None
+        return _awaiting(replace(state, playing=False), present, now), [], None
     if isinstance(event, SpeechStarted):
-        start = event.offset_ms if state.demand_start_ms is None else state.demand_start_ms
-        limit = now + rule.limit_s if state.limit is None else state.limit
-        state = replace(state, heard=True, speaking=True, demand_start_ms=start, limit=limit)
+        state = state if state.heard else _begun(state, rule, event.offset_ms, now)
         if state.announcing:
             return state, [], None
         stop: list[MenuCommand] = [StopPlaying()] if state.playing else []
-        return replace(state, playing=False, deadline=limit), stop, None
+        return replace(state, playing=False, deadline=state.limit), stop, None
     if isinstance(event, SpeechEnded) and state.heard:
-        silent = replace(state, speaking=False)
-        return (silent if state.announcing else _awaiting(silent, present, now)), [], None
+        return (state if state.announcing or state.playing else _awaiting(state, present, now)), [], None
     ended = isinstance(event, Digit) and event.digit in rule.end_keys
     if not (ended or _due(state, event, now)):
         return state, [], None

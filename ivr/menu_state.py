@@ -10,7 +10,10 @@ from ivr.menu_events import MenuCommand, NumberAssigned, Play
 
 @dataclass(frozen=True)
 class Context:
-    """What a call keeps from state to state. `at`: the time of day at the monotonic time `since`."""
+    """What a call keeps from state to state. `at`: the time of day at the monotonic time `since`.
+
+    `speaking_since_ms`: where the caller began to speak, while he speaks.
+    """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     number: NumberAssigned | None = None
@@ -18,6 +21,7 @@ class Context:
     alarmed: bool = False
     at: datetime | None = None
     since: float = 0.0
+    speaking_since_ms: int | None = None
 
     def time_of_day(self, now: float) -> datetime | None:
         return None if self.at is None else self.at + timedelta(seconds=now - self.since)
@@ -48,7 +52,6 @@ class MenuState:
     demand_start_ms: int | None = None
     limit: float | None = None
     heard: bool = False
-    speaking: bool = False
     attempts: int = 0
     digits: str = ""
     undo: MenuCommand | None = None  # what leaving has to take back: a place in a queue, a dialled call

@@ -115,6 +115,40 @@ def test_a_demand_of_five_minutes_is_ended() -> None:
     assert walk.now == pytest.approx(began + 300)
 
 
+def test_a_caller_who_speaks_before_he_is_asked_to_is_heard() -> None:
+    walk = Walk()
+    walk.feed(Answered())
+    walk.feed(SpeechStarted(4000))
+    assert walk.feed(PlaybackEnded()) == [Play(("say_demand",))]
+    walk.feed(PlaybackEnded())
+    assert walk.feed(TimePassed(33_000), after=29.0) == []
+    walk.feed(SpeechEnded(34_000), after=1.0)
+    assert walk.wait()[0] == DemandRecorded(4000, int(walk.now * 1000))
+
+
+def test_one_who_fell_silent_at_the_request_has_its_time_and_the_silence_after_it_to_go_on() -> None:
+    walk = Walk()
+    walk.feed(Answered())
+    walk.feed(SpeechStarted(4000))
+    walk.feed(PlaybackEnded())
+    walk.feed(SpeechEnded(5000))
+    assert walk.feed(TimePassed(10_000), after=5.0) == []
+    walk.feed(PlaybackEnded())
+    asked = walk.now
+    walk.wait()
+    assert walk.now == pytest.approx(asked + 4)
+
+
+def test_one_who_fell_silent_before_the_request_is_not_heard_yet() -> None:
+    walk = Walk()
+    walk.feed(Answered())
+    walk.feed(SpeechStarted(300))
+    walk.feed(SpeechEnded(900))
+    walk.feed(PlaybackEnded())
+    walk.feed(PlaybackEnded())
+    assert walk.wait() == [Play(("no_speech",))]
+
+
 def test_speaking_over_the_request_stops_it() -> None:
     walk = at_demand()
     assert walk.feed(SpeechStarted(8000)) == [StopPlaying()]
