@@ -130,13 +130,18 @@ def extension_add(
     number: str,
     name: Annotated[str, typer.Option(help="话机所在座席或人员")] = "",
     secret_file: Annotated[Path | None, typer.Option(help="从文件读取密钥")] = None,
+    queue: Annotated[list[str] | None, typer.Option(help="接听的队列，可多次给出")] = None,
+    skill: Annotated[list[str] | None, typer.Option(help="技能，可多次给出")] = None,
+    supervisor: Annotated[bool, typer.Option("--supervisor", help="班长席：可监听、密语、强插")] = False,
 ) -> None:
     """Add an extension; without a file a secret is made and shown once."""
     from hotline.wiring.access import open_extensions
 
     secret = secrets.token_urlsafe(15) if secret_file is None else secret_file.read_text("utf-8").strip()
     settings = load_settings()
-    open_extensions(settings).add(number, display_name=name, password=secret)
+    open_extensions(settings).add(
+        number, display_name=name, password=secret, queues=queue or (), skills=skill or (), supervisor=supervisor
+    )
     out.print(f"已添加分机 {number}")
     if secret_file is None:
         out.print(f"域 {settings.extensions.realm}  用户名 {number}  密钥 {secret}", highlight=False, soft_wrap=True)
@@ -148,7 +153,11 @@ def extension_list() -> None:
     from hotline.wiring.access import open_extensions
 
     for record in open_extensions(load_settings()).all():
-        out.print(f"{record.name}  {escape(record.display_name)}".rstrip(), highlight=False)
+        parts = [record.name, record.display_name]
+        parts += [f"队列 {'、'.join(record.queues)}"] if record.queues else []
+        parts += [f"技能 {'、'.join(sorted(record.skills))}"] if record.skills else []
+        parts += ["班长席"] if record.supervisor else []
+        out.print(escape("  ".join(parts).rstrip()), highlight=False, soft_wrap=True)
 
 
 @extension_app.command("remove", help="删除分机；已注册的话机随即失效")

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,20 @@ from ivr.digest import Algorithm, ha1
 
 MIN_SECRET = 8
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{1,31}")
+_LABEL = re.compile(r"[\w-]{1,32}")
 
 
 @dataclass(frozen=True)
 class ExtensionRecord:
-    """One extension; `secrets`: HA1 by algorithm."""
+    """One extension; `secrets`: HA1 by algorithm. Of a seat: the queues it answers, what it is good at, and whether it
+    may listen in on others' calls."""
 
     name: str
     display_name: str
     secrets: Mapping[Algorithm, str]
+    queues: tuple[str, ...] = ()
+    skills: frozenset[str] = frozenset()
+    supervisor: bool = False
 
     def __repr__(self) -> str:
         return f"ExtensionRecord({self.name!r}, {self.display_name!r})"
@@ -63,16 +68,29 @@ class ExtensionFile:
             if name not in self._records or self._records[name].secrets != record.secrets
         )
 
-    def add(self, name: str, *, display_name: str, password: str) -> None:
+    def add(
+        self,
+        name: str,
+        *,
+        display_name: str,
+        password: str,
+        queues: Sequence[str] = (),
+        skills: Iterable[str] = (),
+        supervisor: bool = False,
+    ) -> None:
         """Adds an extension; raises `InvalidInputError` or `ConflictError`."""
         if not _NAME.fullmatch(name):
             raise InvalidInputError(f"{name[:40]!r} is no name of an extension: letters, digits, - and _, 2 to 32")
         if len(password) < MIN_SECRET or not password.isprintable():
             raise InvalidInputError(f"the secret of an extension has at least {MIN_SECRET} characters")
+        for label in (*queues, *(skills := frozenset(skills))):
+            if not _LABEL.fullmatch(label):
+                raise InvalidInputError(f"{label[:40]!r} is no name of a queue or a skill: one word of at most 32")
         if name in self._records:
             raise ConflictError(f"there is an extension {name} already")
         secrets = {each: ha1(each, username=name, realm=self._realm, password=password) for each in Algorithm}
-        self._save(self._records | {name: ExtensionRecord(name, display_name, secrets)})
+        record = ExtensionRecord(name, display_name, secrets, tuple(dict.fromkeys(queues)), skills, supervisor)
+        self._save(self._records | {name: record})
 
     def remove(self, name: str) -> None:
         """Raises `NotFoundError`."""
@@ -103,6 +121,9 @@ class ExtensionFile:
                 record.name: {
                     "display_name": record.display_name,
                     "ha1": {str(key): value for key, value in record.secrets.items()},
+                    "queues": list(record.queues),
+                    "skills": sorted(record.skills),
+                    "supervisor": record.supervisor,
                 }
                 for record in records.values()
             },
@@ -129,7 +150,18 @@ def _parse(data: Any, realm: str) -> dict[str, ExtensionRecord]:
         )
     return {
         name: ExtensionRecord(
-            name, str(item["display_name"]), {Algorithm(key): str(value) for key, value in item["ha1"].items()}
+            name,
+            str(item["display_name"]),
+            {Algorithm(key): str(value) for key, value in item["ha1"].items()},
+            queues=_labels(item.get("queues", [])),
+            skills=frozenset(_labels(item.get("skills", []))),
+            supervisor=item.get("supervisor", False) is True,
         )
         for name, item in data["extensions"].items()
     }
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("a list of names")
+    return tuple(map(str, value))

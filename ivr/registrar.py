@@ -5,6 +5,7 @@ phones register anew within minutes, and a stale address would ring in the void.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -78,7 +79,7 @@ class OutOfOrder:
 
 @dataclass(frozen=True)
 class TooMany:
-    """403: the extension has as many phones as it may."""
+    """403: the request has more contacts than an extension may have."""
 
 
 Outcome = Registered | IntervalTooBrief | OutOfOrder | TooMany
@@ -118,15 +119,27 @@ class MemoryBindings:
 
 
 class Registrar:
-    """Answers REGISTER. `max_contacts`: phones of one extension; `min_s`, `max_s`: bounds of a registration."""
+    """Answers REGISTER. `max_contacts`: phones of one extension, one more takes the place of
+    the one unheard of for longest; `min_s`, `max_s`: bounds of a registration.
+
+    `on_change` (extension, reachable) is told when an extension's first phone comes and when its last one is gone.
+    """
 
     def __init__(
-        self, *, store: BindingStore | None = None, min_s: int = 60, max_s: int = 3600, max_contacts: int = 5
+        self,
+        *,
+        store: BindingStore | None = None,
+        min_s: int = 60,
+        max_s: int = 3600,
+        max_contacts: int = 5,
+        on_change: Callable[[str, bool], None] = lambda _extension, _reachable: None,
     ) -> None:
         self._store: BindingStore = MemoryBindings() if store is None else store
         self._min_s = min_s
         self._max_s = max_s
         self._max_contacts = max_contacts
+        self.on_change = on_change
+        self._reachable: set[str] = set()
         self.counters: Counter[str] = Counter()
 
     def register(self, request: Registration, *, now: datetime) -> Outcome:
@@ -163,11 +176,15 @@ class Registrar:
                     path=request.path,
                     user_agent=request.user_agent[:128],
                 )
-        if len(after) > self._max_contacts:
+        if len(request.contacts) > self._max_contacts:
             return self._refused(TooMany())
+        while len(after) > self._max_contacts:  # a phone that started anew has another port: its old one goes
+            after.pop(next(iter(after)))
+            self.counters["evicted"] += 1
         if request.contacts or request.everything:
             self._store.put(request.extension, tuple(after.values()))
             self.counters["registered" if len(after) >= len(before) else "unregistered"] += 1
+            self.look(request.extension, now=now)
         return Registered(tuple(after.values()))
 
     def bindings(self, extension: str, *, now: datetime) -> tuple[Binding, ...]:
@@ -182,15 +199,24 @@ class Registrar:
 
     def expire(self, *, now: datetime) -> None:
         """Drops what is over; from time to time, so that nothing piles up."""
-        for extension in self._store.extensions():
+        for extension in {*self._store.extensions(), *self._reachable}:
             kept, all_ = self.bindings(extension, now=now), self._store.get(extension)
             if len(kept) < len(all_):
                 self._store.put(extension, kept)
                 self.counters["expired"] += len(all_) - len(kept)
+            self.look(extension, now=now)
 
-    def forget(self, extension: str) -> None:
+    def forget(self, extension: str, *, now: datetime) -> None:
         """An extension was removed: its phones ring no more."""
         self._store.put(extension, ())
+        self.look(extension, now=now)
+
+    def look(self, extension: str, *, now: datetime) -> None:
+        """Tells of an extension that became reachable or unreachable."""
+        reachable = bool(self.bindings(extension, now=now))
+        if reachable != (extension in self._reachable):
+            (self._reachable.add if reachable else self._reachable.discard)(extension)
+            self.on_change(extension, reachable)
 
     def _refused(self, outcome: Outcome) -> Outcome:
         self.counters[f"refused_{type(outcome).__name__}"] += 1

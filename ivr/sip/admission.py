@@ -228,7 +228,7 @@ class Admission:
             raise InvalidInputError("there are no extensions")
         try:
             for name in self._extensions.refresh():
-                self.registrar.forget(name)
+                self.registrar.forget(name, now=self._now())
             self._broken = False
         except ConfigurationError as error:
             if not self._broken:

@@ -38,13 +38,22 @@ class Invitation:
 class SipTarget:
     """Whom to ring. `hop`: the numeric address the INVITE goes to, None where the URI's host is one itself.
 
-    `username` and `password` answer a 401 or 407 of that hop.
+    `username` and `password` answer a 401 or 407 of that hop. `routes`: the way there, each as in a Route header (a
+    registered phone's Path, RFC 3327). `trunk`: the carrier's name, whose limits hold; `domain` stands in its From and
+    `caller_id` in place of the caller's number. `asserted`: it is trusted with the caller's identity (RFC 3325).
+    `patience_s`: a hop that says nothing at all for so long is unreachable; 0: as RFC 3261 has it (32 s).
     """
 
     uri: str
     hop: tuple[str, int] | None = None
     username: str = ""
     password: str = field(default="", repr=False)
+    routes: tuple[str, ...] = ()
+    trunk: str = ""
+    domain: str = ""
+    caller_id: str = ""
+    asserted: bool = False
+    patience_s: float = 0.0
 
 
 class CallHandler(Protocol):

@@ -104,3 +104,33 @@ def test_a_file_that_went_away_leaves_no_extension(path: Path) -> None:
     path.unlink()
     assert file.refresh() == {"8001"}
     assert file.all() == ()
+
+
+def test_a_seat_has_queues_and_skills(path: Path) -> None:
+    opened(path).add(
+        "8001", display_name="", password=SECRET, queues=("operator", "late", "operator"), skills={"enterprise"}
+    )
+    opened(path).add("8002", display_name="", password=SECRET, supervisor=True)
+    seat, supervisor = opened(path).all()
+    assert (seat.queues, seat.skills, seat.supervisor) == (("operator", "late"), {"enterprise"}, False)
+    assert (supervisor.queues, supervisor.skills, supervisor.supervisor) == ((), frozenset(), True)
+
+
+@pytest.mark.parametrize("label", ["", "two words", "x" * 33, "[red]"])
+def test_a_queue_or_skill_is_one_word(path: Path, label: str) -> None:
+    with pytest.raises(InvalidInputError):
+        opened(path).add("8001", display_name="", password=SECRET, queues=(label,))
+    with pytest.raises(InvalidInputError):
+        opened(path).add("8001", display_name="", password=SECRET, skills=(label,))
+
+
+def test_a_file_of_before_there_were_seats_is_read(path: Path) -> None:
+    file = opened(path)
+    file.add("8001", display_name="张三", password=SECRET, queues=("operator",))
+    data = json.loads(path.read_text("utf-8"))
+    for key in ("queues", "skills", "supervisor"):
+        del data["extensions"]["8001"][key]
+    path.write_text(json.dumps(data), "utf-8")
+    record = opened(path).get("8001")
+    assert record is not None
+    assert (record.display_name, record.queues, record.supervisor) == ("张三", (), False)

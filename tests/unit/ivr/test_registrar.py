@@ -126,19 +126,45 @@ def test_a_question_without_contact_only_tells() -> None:
     assert [binding.contact for binding in outcome.bindings] == [DESK]
 
 
-def test_phones_of_an_extension_are_bounded_and_expired_ones_make_room() -> None:
+def test_one_phone_too_many_takes_the_place_of_the_one_unheard_of_for_longest() -> None:
     registrar = Registrar(max_contacts=2)
-    registrar.register(request(DESK, SOFT, expires_s=60), now=NOW)
-    assert registrar.register(request("sip:third@h", call_id="c"), now=NOW) == TooMany()
-    assert reachable(registrar) == [DESK, SOFT]
-    later = NOW + timedelta(seconds=61)
-    assert isinstance(registrar.register(request("sip:third@h", call_id="c"), now=later), Registered)
+    registrar.register(request(DESK), now=NOW)
+    registrar.register(request(SOFT, call_id="b"), now=NOW)
+    registrar.register(request(DESK, cseq=2), now=NOW)
+    registrar.register(request("sip:third@h", call_id="c"), now=NOW)
+    assert reachable(registrar) == [DESK, "sip:third@h"]
+    assert registrar.counters["evicted"] == 1
+
+
+def test_a_request_with_more_phones_than_may_be_is_refused() -> None:
+    registrar = Registrar(max_contacts=1)
+    assert registrar.register(request(DESK, SOFT), now=NOW) == TooMany()
+    assert reachable(registrar) == []
+
+
+def test_it_is_told_when_the_first_phone_comes_and_when_the_last_is_gone() -> None:
+    changes: list[tuple[str, bool]] = []
+    registrar = Registrar(on_change=lambda extension, reachable: changes.append((extension, reachable)))
+    registrar.register(request(DESK, expires_s=60), now=NOW)
+    registrar.register(request(SOFT, call_id="b", expires_s=120), now=NOW)
+    registrar.register(request(DESK, cseq=2, expires_s=0), now=NOW)
+    assert changes == [("8001", True)]
+    registrar.expire(now=NOW + timedelta(seconds=119))
+    assert changes == [("8001", True)]
+    registrar.expire(now=NOW + timedelta(seconds=120))
+    assert changes == [("8001", True), ("8001", False)]
+    registrar.register(request(DESK, cseq=3), now=NOW)
+    registrar.forget("8001", now=NOW)
+    assert changes[2:] == [("8001", True), ("8001", False)]
+    registrar.register(request(DESK, cseq=4), now=NOW)
+    registrar.register(request(everything=True, cseq=5, expires_s=0), now=NOW)
+    assert changes[4:] == [("8001", True), ("8001", False)]
 
 
 def test_a_removed_extension_rings_no_more() -> None:
     registrar = Registrar()
     registrar.register(request(DESK), now=NOW)
-    registrar.forget("8001")
+    registrar.forget("8001", now=NOW)
     assert reachable(registrar) == []
 
 
