@@ -28,7 +28,7 @@ OUTCOMES: Mapping[str, tuple[str, ...]] = {
 ACTIVE_OUTCOMES = frozenset({"recorded", "collected", "answered", "ended"})
 # What a look-up takes and gives.
 SUBJECTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "ticket_progress": (("ticket_number", "ticket_code"), ("status",)),
+    "ticket_progress": (("ticket_number", "ticket_code", "caller"), ("status",)),
 }
 # Variables every flow has, and how a prompt list reads each out.
 BUILT_IN: Mapping[str, str] = {
@@ -79,10 +79,11 @@ class CollectRule:
 
 @dataclass(frozen=True)
 class SurveyRule:
-    """A question and the answer each key stands for."""
+    """A question and the answer each key stands for; `spoken`: answer -> phrases that stand for it (`ivr.spoken`)."""
 
     question: str
     answers: Mapping[str, str]
+    spoken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,9 @@ def _label(state: FlowState, flow: Flow, text_of: TextOf) -> list[str]:
     spoken = "".join(item if item.startswith("{") else text_of(item) for item in state.play)
     lines = [title, *_wrap(spoken)]
     if state.survey is not None:
-        lines += [f"{key} → {answer}" for key, answer in state.survey.answers.items()]
+        for key, answer in state.survey.answers.items():
+            said = state.survey.spoken.get(answer, ())[:2]
+            lines.append(f"{key}{''.join(f'／“{phrase}”' for phrase in said)} → {answer}")
     if state.collect is not None:
         lines.append(f"→ {{{state.collect.variable}}}")
     if state.target:

@@ -44,7 +44,7 @@ KIND_KEYS = {  # besides kind and set
     "number": PLAYING | {"timeout_s"},
     "menu": PLAYING | CHOICE_KEYS,
     "collect": PLAYING - {"keys"} | CHOICE_KEYS | {"variable", "min_digits", "max_digits", "end_key"},
-    "survey": PLAYING - {"keys"} | CHOICE_KEYS | {"question", "answers"},
+    "survey": PLAYING - {"keys"} | CHOICE_KEYS | {"question", "answers", "spoken"},
     "condition": frozenset({"when", "otherwise"}),
     "enqueue": PLAYING | {"queue", "music", "announce"},
     "dial": PLAYING | {"target", "timeout_s", "music"},
@@ -307,7 +307,18 @@ class _FlowReader(YamlReader):
 
     def _survey(self, node: Node, mapping: dict[str, Node]) -> SurveyRule:
         answers = self._keyed(self.need(node, mapping, "answers"), self.text)
-        return SurveyRule(self.text(self.need(node, mapping, "question")), answers)
+        spoken: dict[str, tuple[str, ...]] = {}
+        meant: dict[str, str] = {}
+        for answer, listed in self.mapping(mapping.get("spoken")).items():
+            spoken[answer] = self.texts(listed)
+            if answer not in answers.values():
+                self.wrong(listed, f"no key stands for the answer {answer}")
+            if not spoken[answer]:
+                self.wrong(listed, f"{answer} needs phrases")
+            for phrase in spoken[answer]:
+                if meant.setdefault(phrase, answer) != answer:
+                    self.wrong(listed, f"{phrase} stands for {meant[phrase]} and for {answer}")
+        return SurveyRule(self.text(self.need(node, mapping, "question")), answers, spoken)
 
     def _branch(self, node: Node) -> Branch:
         parts = self.mapping(node, known=frozenset({"hours", "session", "variable", "is", "next"}))

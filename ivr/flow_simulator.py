@@ -11,6 +11,7 @@ from ivr.menu_events import (
     Answered,
     Digit,
     Hangup,
+    Heard,
     MenuCommand,
     MenuEvent,
     Play,
@@ -62,6 +63,13 @@ class Simulation:
         self.feed(SpeechStarted(self.offset_ms))
         self.wait(seconds)
         self.feed(SpeechEnded(self.offset_ms))
+
+    def say(self, text: str, *, seconds: float = 1.0, caption_s: float = 0.5) -> None:
+        """The caller says something; its caption comes `caption_s` after the last word."""
+        self.speak(seconds)
+        end_ms = self.offset_ms
+        self.wait(caption_s)
+        self.feed(Heard(text, end_ms))
 
     def wait(self, seconds: float) -> None:
         """Lets time pass: prompts end, deadlines fall due."""

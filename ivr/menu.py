@@ -18,6 +18,7 @@ from ivr.menu_events import (
     EmergencyHeard,
     Enqueue,
     Hangup,
+    Heard,
     LookedUp,
     LookUp,
     MenuCommand,
@@ -39,7 +40,7 @@ from ivr.menu_events import (
     Survey,
     TimePassed,
 )
-from ivr.menu_kinds import enter, react, resume
+from ivr.menu_kinds import enter, give_answer, react, resume
 from ivr.menu_state import Context, MenuState, played
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "EmergencyHeard",
     "Enqueue",
     "Hangup",
+    "Heard",
     "LookUp",
     "LookedUp",
     "MenuCommand",
@@ -109,6 +111,8 @@ class MenuMachine:
                 return self._emergency(state, words)
             case PlaybackEnded() if state.announcing:
                 return self._follow(*resume(state, present, now), now)
+            case Digit() if state.context.aloud is not None and now < state.context.aloud[1]:
+                return self._press_after_speaking(state, event, state.context.aloud[0])
             case Digit(digit) if digit in present.keys and not state.connected:
                 return self._leave(state, present.keys[digit], now)
         return self._follow(*react(state, present, event, now), now)
@@ -148,6 +152,13 @@ class MenuMachine:
             if target is None:
                 return state, commands
             context, name = state.context, target
+
+    def _press_after_speaking(self, state: MenuState, event: Digit, asked: str) -> Step:
+        """Who says and presses an answer means one question; the key is the surer of the two."""
+        rule = self.flow.states[asked].survey
+        if rule is None or event.digit not in rule.answers:
+            return state, []
+        return give_answer(state, Survey(rule.question, rule.answers[event.digit], "key", event.offset_ms))
 
     def _emergency(self, state: MenuState, words: tuple[str, ...]) -> Step:
         """Once a call: the alarm, and the announcement unless a person listens already. The state goes on after it."""

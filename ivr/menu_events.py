@@ -50,6 +50,14 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """What the caller said: a final caption. `offset_ms`: where its last word ends on the recording's clock."""
+
+    text: str
+    offset_ms: int
+
+
+@dataclass(frozen=True)
 class NumberAssigned:
     """The ticket's number is known."""
 
@@ -130,6 +138,7 @@ MenuEvent = (
     | Digit
     | SpeechStarted
     | SpeechEnded
+    | Heard
     | NumberAssigned
     | TimePassed
     | SessionChanged
@@ -219,10 +228,15 @@ class SetVariable:
 
 @dataclass(frozen=True)
 class Survey:
-    """The answer to one question of a call-back."""
+    """The answer to one question of a call-back; a later one to the same question corrects it.
+
+    `means`: `key` or `voice`; `offset_ms`: where in the recording it was given.
+    """
 
     question: str
     answer: str
+    means: str
+    offset_ms: int
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from ivr.menu_events import (
     Digit,
     Enqueue,
     Hangup,
+    Heard,
     LeaveQueue,
     LookedUp,
     LookUp,
@@ -40,7 +41,10 @@ from ivr.menu_events import (
     TimePassed,
 )
 from ivr.menu_state import Context, MenuState, played
+from ivr.spoken import spoken_answer
 
+LONG_ANSWER_S = 15.0  # who speaks longer is asked again: noise must not keep a call for ever
+KEY_AFTER_VOICE_S = 1.0  # a key so soon after a spoken answer belongs to the same question
 Result = tuple[MenuState, list[MenuCommand], str | None]
 
 
@@ -219,13 +223,34 @@ def _menu(state: MenuState, present: FlowState, event: MenuEvent, now: float) ->
 
 
 def _survey(state: MenuState, present: FlowState, event: MenuEvent, now: float) -> Result:
+    """By key or, where phrases are listed, in words; words that began before the question are no answer to it."""
     rule = present.survey
     assert rule is not None  # the loader gives every survey state its rule
-    if isinstance(event, Digit) and event.digit in rule.answers:
-        answer = rule.answers[event.digit]
-        state, commands = _set(state, rule.question, answer)
-        return state, [*commands, Survey(rule.question, answer)], present.next["answered"]
+    match event:
+        case Digit(digit, offset_ms) if digit in rule.answers:
+            state, commands = give_answer(state, Survey(rule.question, rule.answers[digit], "key", offset_ms))
+            return state, commands, present.next["answered"]
+        case SpeechStarted(offset_ms) if rule.spoken:
+            state = replace(state, spoke_ms=offset_ms if state.spoke_ms is None else state.spoke_ms)
+            return (state if state.playing else replace(state, deadline=now + LONG_ANSWER_S)), [], None
+        case SpeechEnded() if rule.spoken and not state.playing:
+            return _awaiting(state, present, now), [], None
+        case Heard(text, offset_ms) if state.spoke_ms is not None and offset_ms > state.spoke_ms:
+            answer = spoken_answer(text, rule.spoken)
+            if answer is not None:
+                state, commands = give_answer(state, Survey(rule.question, answer, "voice", offset_ms))
+                context = replace(state.context, aloud=(present.name, now + KEY_AFTER_VOICE_S))
+                return replace(state, context=context), commands, present.next["answered"]
+            if state.playing or state.context.speaking_since_ms is not None:
+                return state, [], None
+            return _ask_again(state, present, "invalid", now)
     return _menu(state, present, event, now)
+
+
+def give_answer(state: MenuState, answer: Survey) -> tuple[MenuState, list[MenuCommand]]:
+    """Keeps an answer, also as a variable."""
+    state, commands = _set(state, answer.question, answer.answer)
+    return state, [*commands, answer]
 
 
 def _collect(state: MenuState, present: FlowState, event: MenuEvent, now: float) -> Result:
@@ -262,7 +287,9 @@ def _ask_again(state: MenuState, present: FlowState, reason: str, now: float) ->
     if state.attempts >= rule.retries:
         return state, [], present.next[reason]
     stop: list[MenuCommand] = [StopPlaying()] if state.playing else []
-    again = replace(state, attempts=state.attempts + 1, digits="", deadline=None, playing=False, announcing=False)
+    again = replace(
+        state, attempts=state.attempts + 1, digits="", deadline=None, playing=False, announcing=False, spoke_ms=None
+    )
     sorry = rule.timeout_play if reason == "timeout" else rule.invalid_play
     again, commands = _say(again, sorry + present.play)
     return (again if again.playing else _awaiting(again, present, now)), stop + commands, None

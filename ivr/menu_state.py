@@ -12,7 +12,8 @@ from ivr.menu_events import MenuCommand, NumberAssigned, Play
 class Context:
     """What a call keeps from state to state. `at`: the time of day at the monotonic time `since`.
 
-    `speaking_since_ms`: where the caller began to speak, while he speaks.
+    `speaking_since_ms`: where the caller began to speak, while he speaks. `aloud`: the last survey state that was
+    answered in words, and until when (monotonic) a key still belongs to it.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -22,6 +23,7 @@ class Context:
     at: datetime | None = None
     since: float = 0.0
     speaking_since_ms: int | None = None
+    aloud: tuple[str, float] | None = None
 
     def time_of_day(self, now: float) -> datetime | None:
         return None if self.at is None else self.at + timedelta(seconds=now - self.since)
@@ -52,6 +54,7 @@ class MenuState:
     demand_start_ms: int | None = None
     limit: float | None = None
     heard: bool = False
+    spoke_ms: int | None = None  # where the caller first began to answer a survey's question aloud
     attempts: int = 0
     digits: str = ""
     undo: MenuCommand | None = None  # what leaving has to take back: a place in a queue, a dialled call

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotline.errors import ConfigurationError
-from ivr.flow import BUILT_IN, OUTCOMES
+from ivr.flow import BUILT_IN, OUTCOMES, SurveyRule
 from ivr.flow_loader import KIND_KEYS, examine_flow, load_flow
 from ivr.prompts import PromptLibrary
 from ivr.queue_rule import Strategy
@@ -93,6 +93,7 @@ states:
     question: satisfied
     play: [ask_satisfied]
     answers: {"1": "yes", "2": "no"}
+    spoken: {"yes": [满意, 是的], "no": [不满意]}
     next: {answered: end, timeout: end, invalid: end}
   end:
     kind: hangup
@@ -134,6 +135,9 @@ def test_every_kind_of_state_is_read(tmp_path: Path) -> None:
     assert flow.emergency.heard_in("我家着 火了") == ("着火",)
     assert flow.attempts is not None
     assert flow.attempts.attempts == 3
+    assert flow.states["ask"].survey == SurveyRule(
+        "satisfied", {"1": "yes", "2": "no"}, {"yes": ("满意", "是的"), "no": ("不满意",)}
+    )
 
 
 WRONG = [
@@ -159,6 +163,9 @@ WRONG = [
     ("ring_s: 30, hours: office", "ring_s: 30, hours: dawn", "no hours named dawn"),
     ("count: 3", "count: 300", "a whole number from 1 to 10"),
     ('answers: {"1": "yes"', 'answers: {"11": "yes"', "no such key on a telephone: 11"),
+    ("[不满意]", "[不满意, 满意]", "满意 stands for yes and for no"),
+    ("[不满意]", "[]", "no needs phrases"),
+    ('"no": [不满意]', '"never": [不满意]', "no key stands for the answer never"),
     ("call_back: promise}", "later: promise}", "unknown key later"),
     ("    timeout_s: 30\n", "", "timeout_s is missing"),
     ("name: every", "name: every\ntimezone: Moon/Base", "no time zone named Moon/Base"),

@@ -20,6 +20,7 @@ from ivr.menu_events import (
     Digit,
     EmergencyHeard,
     Enqueue,
+    Heard,
     LeaveQueue,
     LookedUp,
     LookUp,
@@ -157,7 +158,7 @@ def test_a_key_interrupts_the_prompt() -> None:
 
 # --- progress ---
 
-ASKED = LookUp("ticket_progress", {"ticket_number": "20260105000018", "ticket_code": "123456"})
+ASKED = LookUp("ticket_progress", {"ticket_number": "20260105000018", "ticket_code": "123456", "caller": ""})
 
 
 def asked_for_progress() -> Simulation:
@@ -285,8 +286,84 @@ def test_three_answers_are_kept() -> None:
     simulation.press("2")
     simulation.press("3")
     simulation.wait(10)
-    answers = [command for command in simulation.commands if isinstance(command, Survey)]
-    assert answers == [Survey("contacted", "yes"), Survey("solved", "no"), Survey("satisfied", "not_satisfied")]
+    assert answered(simulation) == [("contacted", "yes"), ("solved", "no"), ("satisfied", "not_satisfied")]
+    assert all(item.means == "key" for item in simulation.commands if isinstance(item, Survey))
+    assert simulation.over
+
+
+def answered(simulation: Simulation) -> list[tuple[str, str]]:
+    return [(item.question, item.answer) for item in simulation.commands if isinstance(item, Survey)]
+
+
+def asked_whether_contacted() -> Simulation:
+    simulation = call("survey")
+    simulation.listen()
+    simulation.listen()
+    assert simulation.state.name == "contacted"
+    return simulation
+
+
+def test_three_answers_in_words_are_kept_with_where_they_were_said() -> None:
+    simulation = asked_whether_contacted()
+    said = []
+    for text in ("没有 联系 我", "还没解决", "不太满意"):
+        simulation.listen()
+        simulation.say(text, caption_s=0)
+        said.append(simulation.offset_ms)
+    assert answered(simulation) == [("contacted", "no"), ("solved", "no"), ("satisfied", "not_satisfied")]
+    answers = [item for item in simulation.commands if isinstance(item, Survey)]
+    assert [(item.means, item.offset_ms) for item in answers] == [("voice", at) for at in said]
+    simulation.wait(10)
+    assert simulation.over
+
+
+def test_an_answer_said_over_the_question_counts_and_other_words_do_not() -> None:
+    simulation = call("survey")
+    simulation.listen()
+    simulation.say("哪里啊", seconds=0.3, caption_s=0.2)
+    assert "answer_unclear" not in simulation.heard
+    simulation.say("联系了", seconds=0.3, caption_s=0.2)
+    assert answered(simulation) == [("contacted", "yes")]
+
+
+def test_doubtful_words_are_asked_again() -> None:
+    simulation = asked_whether_contacted()
+    simulation.say("联系 没联系")
+    assert simulation.heard[-2:] == ["answer_unclear", "ask_contacted"]
+    assert answered(simulation) == []
+
+
+def test_words_that_began_before_the_question_do_not_answer_it() -> None:
+    simulation = asked_whether_contacted()
+    simulation.feed(SpeechStarted(simulation.offset_ms))
+    simulation.press("1")
+    simulation.feed(SpeechEnded(simulation.offset_ms))
+    simulation.feed(Heard("是的", simulation.offset_ms))
+    assert answered(simulation) == [("contacted", "yes")]
+    assert simulation.state.name == "solved"
+
+
+def test_a_key_right_after_words_belongs_to_the_same_question_and_wins() -> None:
+    simulation = asked_whether_contacted()
+    simulation.say("联系了")
+    simulation.press("2")
+    assert simulation.state.name == "solved"
+    assert answered(simulation) == [("contacted", "yes"), ("contacted", "no")]
+    simulation.wait(1)
+    simulation.press("1")
+    assert answered(simulation)[-1] == ("solved", "yes")
+
+
+def test_who_is_still_speaking_is_not_asked_again_but_noise_is() -> None:
+    simulation = asked_whether_contacted()
+    simulation.feed(SpeechStarted(simulation.offset_ms))
+    simulation.wait(14)
+    assert "no_key" not in simulation.heard
+    simulation.feed(Heard("这个事情", simulation.offset_ms))
+    assert "answer_unclear" not in simulation.heard
+    simulation.wait(2)
+    assert "no_key" in simulation.heard
+    simulation.wait(60)
     assert simulation.over
 
 
@@ -294,7 +371,7 @@ def test_a_wrong_key_is_asked_again_and_silence_ends_the_survey() -> None:
     simulation = call("survey")
     simulation.listen()
     simulation.press("9")
-    assert simulation.heard[-2:] == ["wrong_key", "ask_contacted"]
+    assert simulation.heard[-2:] == ["answer_unclear", "ask_contacted"]
     simulation.wait(60)
     assert simulation.over
     assert not any(isinstance(command, Survey) for command in simulation.commands)
@@ -376,6 +453,7 @@ EVENTS: st.SearchStrategy[MenuEvent] = st.one_of(
     st.builds(Digit, st.sampled_from("0123456789*#A"), OFFSETS),
     st.builds(SpeechStarted, OFFSETS),
     st.builds(SpeechEnded, OFFSETS),
+    st.builds(Heard, st.sampled_from(["联系了", "没解决", "满意", "啊"]), OFFSETS),
     st.builds(TimePassed, OFFSETS),
     st.sampled_from([NUMBER, FIRE, BridgeEnded(), CallbackRequested(), SessionChanged(True), SessionChanged(False)]),
     st.builds(QueuePosition, st.integers(1, 99), st.floats(0, 4000)),
