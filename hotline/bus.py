@@ -94,29 +94,29 @@ class ValkeyBus:
         self._client = redis.Redis.from_url(url, socket_connect_timeout=2, health_check_interval=30)
 
     def publish(self, event: Event) -> None:
-        with _broker_errors():
+        with broker_errors():
             self._client.publish(CHANNEL_PREFIX + event.topic, event.serialize())
 
     def subscribe(self, *topics: str) -> "ValkeySubscription":
         return ValkeySubscription(self._client, topics)
 
     def put_state(self, kind: str, key: str, data: dict[str, Any], *, ttl_s: int) -> None:
-        with _broker_errors():
+        with broker_errors():
             self._client.set(f"{STATE_PREFIX}{kind}:{key}", json.dumps(data, ensure_ascii=False), ex=ttl_s)
 
     def drop_state(self, kind: str, key: str) -> None:
-        with _broker_errors():
+        with broker_errors():
             self._client.delete(f"{STATE_PREFIX}{kind}:{key}")
 
     def states(self, kind: str) -> dict[str, dict[str, Any]]:
         prefix = f"{STATE_PREFIX}{kind}:"
-        with _broker_errors():
+        with broker_errors():
             keys = [key.decode() for key in self._client.scan_iter(match=f"{prefix}*", count=500)]
             values = self._client.mget(keys) if keys else []
         return {key.removeprefix(prefix): json.loads(value) for key, value in zip(keys, values, strict=True) if value}
 
     def ping(self) -> None:
-        with _broker_errors():
+        with broker_errors():
             self._client.ping()
 
     def close(self) -> None:
@@ -124,7 +124,8 @@ class ValkeyBus:
 
 
 @contextlib.contextmanager
-def _broker_errors() -> Iterator[None]:
+def broker_errors() -> Iterator[None]:
+    """The client's errors become `UnavailableError`."""
     try:
         yield
     except redis.RedisError as error:
