@@ -3,6 +3,7 @@
 It is used as a trunk sees it (SIP, RTP) and as an operator does (journals and recordings in the spool folder).
 """
 
+import contextlib
 import json
 import os
 import random
@@ -25,6 +26,7 @@ from demo.sip import SipMessage
 from hotline.errors import ProtocolError, UnavailableError
 
 START_S, STOP_S = 20.0, 8.0
+PORTS, PORT_TRIES = (10000, 20000), 100
 HOST = "127.0.0.1"
 
 
@@ -161,6 +163,20 @@ class MediaProcess:
             time.sleep(0.05)
         return self.calls()
 
+    def calls_of(self, caller: str, *, count: int = 1, timeout_s: float = 10.0) -> list[RecordedCall]:
+        """All calls of a caller, once `count` of them are closed: an answer may be out before its journal is written.
+
+        Raises `UnavailableError` when they don't close.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            calls = [call for call in self.calls() if call.first("opened").get("caller") == caller]
+            if sum(call.closed for call in calls) >= count:
+                return calls
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"{count} closed calls of {caller} awaited: {calls}\n{self.log()[-3000:]}")
+            time.sleep(0.05)
+
     def cpu_seconds(self) -> float:
         """CPU time of the process so far, all threads."""
         return cpu_seconds(self.pid)
@@ -172,11 +188,19 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def free_port(host: str = HOST) -> int:
-    """A UDP port that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def free_port(host: str = HOST, *, kind: socket.SocketKind = socket.SOCK_DGRAM, count: int = 1) -> int:
+    """An even port, the first of `count` that were free a moment ago.
+
+    None that the system hands out by itself (ip_local_port_range), so nobody else gets it by chance before it is taken.
+    Raises `UnavailableError` where there is none.
+    """
+    for _ in range(PORT_TRIES):
+        first = random.randrange(*PORTS, 2)  # noqa: S311 - no secret
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket(socket.AF_INET, kind)).bind((host, port))
+            return first
+    raise UnavailableError(f"no free port at {host}")
 
 
 def options(from_port: int, to_port: int) -> bytes:

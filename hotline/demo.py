@@ -37,6 +37,7 @@ from console import service as accounts
 from console.labels import OVERLAYS, TIERS
 from console.masking import mask_phone
 from demo.compare import caller_channel_matches
+from demo.media_process import HOST, free_port
 from demo.phone import CALLERS, load_audio
 from hotline.bus import Event, ValkeyBus
 from hotline.db import Database
@@ -187,11 +188,10 @@ def _demo_settings(folder: Path) -> Settings:
 
 
 def _free_port(kind: socket.SocketKind, wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket(socket.AF_INET, kind) as sock, contextlib.suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return int(sock.getsockname()[1])
-    raise UnavailableError("no free port on 127.0.0.1")
+    with socket.socket(socket.AF_INET, kind) as sock, contextlib.suppress(OSError):
+        sock.bind((HOST, wanted))
+        return wanted
+    return free_port(kind=kind)
 
 
 def _free_rtp_range() -> int:

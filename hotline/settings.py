@@ -134,6 +134,9 @@ class ExtensionSettings(Section):
     min_expires_s: int = Field(60, ge=1, le=3600)
     max_expires_s: int = Field(3600, ge=60, le=86400)
     max_contacts: int = Field(5, ge=1, le=100, description="phones of one extension")
+    algorithms: Annotated[tuple[Literal["SHA-256", "MD5"], ...], NoDecode, BeforeValidator(_from_json)] = Field(
+        ("SHA-256", "MD5"), min_length=1, description="digests asked for, the best first (RFC 8760)"
+    )
 
 
 class DialPlanSettings(Section):

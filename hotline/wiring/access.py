@@ -3,6 +3,7 @@
 from hotline.settings import Settings, as_networks
 from ivr.access import PeerLimits
 from ivr.dialplan import DialPlan
+from ivr.digest import Algorithm
 from ivr.extensions import ExtensionFile
 from ivr.registrar import Registrar
 from ivr.sip.admission import Admission
@@ -23,6 +24,7 @@ def build_admission(settings: Settings) -> Admission:
         ban_exempt=as_networks(limits.ban_exempt),
         extensions=extensions,
         realm=own.realm,
+        algorithms=tuple(map(Algorithm, own.algorithms)),
         registrar=Registrar(min_s=own.min_expires_s, max_s=own.max_expires_s, max_contacts=own.max_contacts),
         plan=DialPlan(
             from_trunk=plan.from_trunk,

@@ -17,7 +17,7 @@ from hotline.clock import Clock, SystemClock
 from hotline.errors import ConfigurationError, InvalidInputError
 from ivr.access import BanList, Network, PeerLimits, is_scanner, most_specific
 from ivr.dialplan import DialPlan, Extension, Origin, Refusal, Route, Trunk
-from ivr.digest import Credentials, DigestAuthenticator, Verdict
+from ivr.digest import Algorithm, Credentials, DigestAuthenticator, Verdict
 from ivr.extensions import ExtensionFile
 from ivr.registrar import (
     Contact,
@@ -68,6 +68,7 @@ class Admission:
         ban_exempt: tuple[Network, ...] = (),
         extensions: ExtensionFile | None = None,
         realm: str = "hotline",
+        algorithms: tuple[Algorithm, ...] = tuple(Algorithm),
         registrar: Registrar | None = None,
         plan: DialPlan | None = None,
         limits: PeerLimits | None = None,
@@ -81,7 +82,7 @@ class Admission:
         self._phones = phones if extensions is not None else ()
         self._ban_exempt = ban_exempt
         self._extensions = extensions
-        self._digest = DigestAuthenticator(realm=realm, secret=secrets.token_bytes(32))
+        self._digest = DigestAuthenticator(realm=realm, secret=secrets.token_bytes(32), algorithms=algorithms)
         self.registrar = registrar or Registrar()
         self._plan = plan or DialPlan()
         self._limits = limits or PeerLimits(calls_per_s=100.0, calls=10_000)

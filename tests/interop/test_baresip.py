@@ -37,7 +37,7 @@ def test_a_call_of_baresip_is_recorded_and_hears_the_announcement(
         pytest.skip(f"no baresip modules in {MODULES} (Debian package baresip-core)")
     voice, heard = tmp_path / "voice.wav", tmp_path / "heard.wav"
     write_audio(voice, utterance)
-    sip_port, rtp_port = free_port(), free_port() & ~1
+    sip_port, rtp_port = free_port(), free_port(count=12)
     settings = {"host": HOST, "sip_port": sip_port, "rtp_port": rtp_port, "rtp_port_end": rtp_port + 10}
     (tmp_path / "config").write_text(CONFIG.format(voice=voice, heard=heard, modules=MODULES, **settings))
     (tmp_path / "accounts").write_text(f"<sip:13700000001@{HOST}:{sip_port}>;regint=0;audio_codecs=PCMA\n")

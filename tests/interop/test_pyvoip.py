@@ -22,7 +22,7 @@ def test_a_call_of_pyvoip_is_answered_and_recorded(
     eight_bit = ((utterance.astype(int) >> 8) + 128).astype(np.uint8)  # all that pyVoIP can say
     audio = tmp_path / "voice.u8"
     audio.write_bytes(eight_bit.tobytes())
-    ports = [str(free_port(OWN_HOST)), str(free_port(OWN_HOST) & ~1)]
+    ports = [str(free_port(OWN_HOST)), str(free_port(OWN_HOST, count=2))]
     ran = subprocess.run(
         [sys.executable, "-W", "ignore", str(CALLER), "127.0.0.1", str(media.sip_port), OWN_HOST, *ports, str(audio)],
         cwd=tmp_path,

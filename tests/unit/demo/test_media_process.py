@@ -11,10 +11,13 @@ from demo.sip import SipMessage
 from hotline.errors import ProtocolError, UnavailableError
 
 
-def write_call(directory: Path, name: str, kinds: list[str], *, channels: int = 2, torn: str = "") -> None:
+def write_call(
+    directory: Path, name: str, kinds: list[str], *, channels: int = 2, torn: str = "", caller: str = ""
+) -> None:
     folder = directory / "spool" / "node"
     folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps({"kind": kind}) + "\n" for kind in kinds)
+    opened = [{"kind": "opened", "caller": caller}] if caller else []
+    lines = "".join(json.dumps(line) + "\n" for line in [*opened, *({"kind": kind} for kind in kinds)])
     (folder / f"{name}.jsonl").write_text(lines + torn)
     with wave.open(str(folder / f"{name}.wav"), "wb") as wav:
         wav.setparams((channels, 2, 8000, 0, "NONE", ""))
@@ -51,9 +54,24 @@ def test_a_process_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
     assert not media.running
 
 
-def test_a_free_port_can_be_bound() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", free_port()))
+def test_calls_of_a_caller_are_awaited_until_they_are_closed(tmp_path: Path) -> None:
+    write_call(tmp_path, "one", ["closed"], caller="13500000001")
+    write_call(tmp_path, "two", ["closed"], caller="13500000002")
+    write_call(tmp_path, "three", [], caller="13500000002")
+    media = MediaProcess(tmp_path)
+    assert [call.audio_path.stem for call in media.calls_of("13500000001")] == ["one"]
+    assert len(media.calls_of("13500000002")) == 2
+    (tmp_path / "media.log").write_text("what went wrong")
+    with pytest.raises(UnavailableError, match="what went wrong"):
+        media.calls_of("13500000002", count=2, timeout_s=0)
+
+
+def test_free_ports_in_a_row_can_be_bound_and_are_never_handed_out_by_the_system() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as other:
+        first = free_port(count=2)
+        one.bind(("127.0.0.1", first))
+        other.bind(("127.0.0.1", first + 1))
+    assert first < int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 
 def test_cpu_time_is_that_of_the_process() -> None:

@@ -48,6 +48,8 @@ def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("HOTLINE_SIP__ALLOWED_PEERS", "127.0.0.1", "HOTLINE_SIP__ALLOWED_PEERS"),
         ("HOTLINE_SIP__ALLOWED_PEERS", "[]", "sip.allowed_peers"),
         ("HOTLINE_SIP", "bad", "sip"),
+        ("HOTLINE_EXTENSIONS__ALGORITHMS", '["SHA-1"]', "extensions.algorithms"),
+        ("HOTLINE_EXTENSIONS__ALGORITHMS", "[]", "extensions.algorithms"),
         ("HOTLINE_CONSOLE__PUBLIC_NAMES", "hotline.example.cn", "HOTLINE_CONSOLE__PUBLIC_NAMES"),
         ("HOTLINE_VALKEY_URL", "localhost:6379", "HOTLINE_VALKEY_URL"),
         ("HOTLINE_VALKEY_URL", "http://localhost", "valkey_url"),
