@@ -344,7 +344,10 @@ class Call:
 
     def _follow(self, event: MenuEvent) -> None:
         now = self._services.clock.monotonic()
+        begun = self._menu.demand_start_ms
         self._menu, commands = self._services.machine.step(self._menu, event, now)
+        if begun is None and self._menu.demand_start_ms is not None:  # so that a crash leaves a demand behind
+            self._note("demand_begun", start_ms=self._menu.demand_start_ms)
         for command in commands:
             match command:
                 case Play(items):
