@@ -102,11 +102,11 @@ def _text(value: object) -> str:
 class Outcome:
     """What became of a command: done, or failed with `error`, a sentence for whoever sent it."""
 
-    error: str | None = None
+    error: str = ""
 
     @property
     def done(self) -> bool:
-        return self.error is None
+        return not self.error
 
     def event(self, command: Command, now: datetime) -> Event:
         """`control.done` or `control.failed`."""

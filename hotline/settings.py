@@ -174,6 +174,7 @@ class MediaSettings(Section):
     playout_max_ms: int = Field(200, ge=20, le=200, description="largest delay of what parties of a call hear")
     rtp_timeout_s: float = Field(30.0, gt=0, description="no packet for so long: BYE")
     max_call_s: float = Field(1800.0, gt=0, description="a call is ended after so long")
+    ring_s: float = Field(60.0, gt=0, description="a phone that is rung and not answered is given up after so long")
 
     @model_validator(mode="after")
     def _delays_in_order(self) -> "MediaSettings":
@@ -190,6 +191,7 @@ class FlowSettings(Section):
     """The menu a caller meets."""
 
     path: Path = PACKAGE_ROOT / "ivr/flows/intake.yaml"
+    survey_path: Path = Field(PACKAGE_ROOT / "ivr/flows/survey.yaml", description="the call-back survey's flow")
     prompts_dir: Path = PACKAGE_ROOT / "ivr/prompts/zh"
 
 

@@ -1,501 +1,534 @@
-"""A call in progress: signalling, media, menu, journal and captions joined. Everything here runs on the SIP thread.
+"""A call in progress: the caller, the flow he walks, the people he talks to, and what is kept of it.
 
-`Exchange` answers invitations; each becomes a `Call`. The engine's and the recognizer's threads cross over with `post`.
-Nothing here waits: a broker, a recognizer or a worker that is away costs the caller nothing but the spoken number.
+Everything here runs on the SIP thread; the engine's and the recognizer's threads cross over with `post`. Nothing here
+waits: a broker, a recognizer or a worker that is away costs the caller nothing but the spoken number.
 """
 
 import contextlib
 import logging
-import secrets
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
 
-import numpy as np
-
-from hotline.bus import BackgroundPublisher, Event
-from hotline.clock import Clock
-from hotline.errors import ForbiddenError, InvalidInputError
-from ivr.dialplan import ToExtension, ToTrunk
-from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, CallJournal
-from ivr.media.engine import MediaEngine
-from ivr.media.types import AudioTap, Codec, MediaCall, RecordingSink, RemoteMedia, RtpAddress
+from hotline.errors import ConflictError, HotlineError
+from ivr.acd import Acd
+from ivr.call_record import CallRecord
+from ivr.call_services import CallServices, Destination
+from ivr.captions import CALLER, OUR_SIDE
+from ivr.conversation import Conversation
+from ivr.flow_run import FlowRun
+from ivr.media.mixer import Role
+from ivr.media.types import Codec, MediaCall, RecordingSink, RemoteMedia, RtpAddress, Samples
 from ivr.menu import (
     Answered,
-    DemandRecorded,
+    BridgeEnded,
+    DialFailed,
     Digit,
-    Hangup,
     MenuEvent,
     MenuMachine,
-    MenuState,
     NumberAssigned,
-    Play,
-    PlaybackEnded,
-    RequestNumber,
+    SeatAnswered,
+    SessionChanged,
     SpeechEnded,
     SpeechStarted,
-    StopPlaying,
-    TimePassed,
 )
-from ivr.prompts import PromptLibrary
-from ivr.sdp import Offer, SessionVersion, parse_answer, write_answer, write_offer
-from ivr.sip import CallEnd, CallHandler, Dialog, Invitation, Timer, TransferTarget
+from ivr.menu_events import LookedUp
+from ivr.party import Party
+from ivr.queue_place import QueuePlace
+from ivr.ringing import Signalling
+from ivr.sip import CallEnd, Dialog, EndReason, Timer, TransferTarget
 
 log = logging.getLogger(__name__)
 
 STATE_TTL_S = 60
 STATE_REFRESH_S = 20.0
-KEPT_CAPTIONS = 200
 CAPTIONS_TIMEOUT_S = 15.0
 Q850_CAUSES = {"media_timeout": 102, "internal_error": 41}  # what our BYE says (RFC 3326); else normal clearing
-OUR_SIDE = "hotline"
-CALLER = "caller"
 
 
-@dataclass(frozen=True)
-class CaptionPartial:
-    """What the speaker seems to be saying; may still change."""
+@dataclass(frozen=True, kw_only=True)
+class CallOrigin:
+    """Where a call comes from and what for. `variables`: what a call of ours brings into its flow."""
 
-    text: str
-
-
-@dataclass(frozen=True)
-class CaptionFinal:
-    """A finished utterance; `words`: (text, start_ms, end_ms, confidence)."""
-
-    text: str
-    words: tuple[tuple[str, int, int, float], ...]
-
-
-@dataclass(frozen=True)
-class CaptionsEnded:
-    """Nothing follows. `complete`: every word of the call was heard. `model`: which one listened, for the journal."""
-
-    complete: bool
-    model: Mapping[str, Any] = field(default_factory=dict)
+    direction: Literal["in", "out"]
+    purpose: Literal["flow", "internal", "outgoing"]
+    caller: str
+    called: str
+    peer: str = ""
+    sip_call_id: str = ""
+    display_name: str = ""
+    private: bool = False
+    flow: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
-CaptionEvent = CaptionPartial | CaptionFinal | CaptionsEnded
+class Switch(Protocol):
+    """What a call needs of the exchange."""
 
+    acd: Acd
+    session_open: bool
 
-class CaptionTap(AudioTap, Protocol):
-    """An `AudioTap` that turns what it is fed into caption events."""
-
-    def finish(self) -> None:
-        """No more audio; `CaptionsEnded` follows."""
+    def transfer_attended(self, call: "Call", party: Party, target: TransferTarget) -> None:
+        """Joins the call with the one that `target.replaces` names."""
         ...
 
 
-class SipLoop(Protocol):
-    """What a call needs of the SIP thread."""
-
-    def post(self, function: Callable[[], None]) -> None: ...
-
-    def call_later(self, seconds: float, function: Callable[[], None]) -> Timer: ...
-
-
-@dataclass(frozen=True)
-class CallServices:
-    """What calls share. `open_sink` reports when the file is complete; `open_captions` may report from any thread."""
-
-    node: str
-    spool: Path
-    clock: Clock
-    engine: MediaEngine
-    prompts: PromptLibrary
-    machine: MenuMachine
-    publisher: BackgroundPublisher
-    enqueue: Callable[[str, dict[str, Any]], None]
-    open_journal: Callable[[Path], CallJournal]
-    open_sink: Callable[[Path, Callable[[], None]], RecordingSink]
-    open_captions: Callable[[str, Callable[[CaptionEvent], None]], CaptionTap]
-    max_call_s: float
-
-
-class Exchange:
-    """Answers invitations and knows the calls in progress."""
-
-    def __init__(self, services: CallServices, loop: SipLoop) -> None:
-        self._services = services
-        self._loop = loop
-        self._calls: dict[str, Call] = {}
-
-    def answer(self, invitation: Invitation, dialog: Dialog) -> tuple[CallHandler, str | None]:
-        """Takes the call at once; raises `UnavailableError` where no media is to be had."""
-        if invitation.replaces is not None:
-            raise ForbiddenError("a caller takes over nobody's call")
-        if isinstance(invitation.route, (ToExtension, ToTrunk)):
-            raise ForbiddenError("the menu puts no call through to an extension or a number outside")
-        call_id = uuid.uuid4().hex
-        call = Call(call_id, self._services, self._loop, invitation, dialog, lambda: self._calls.pop(call_id, None))
-        self._calls[call_id] = call
-        if invitation.offer is None:
-            return call, call.sdp_offer()  # the flow begins when the far end has said where it listens
-        self._loop.post(call.start)
-        return call, call.sdp_answer(invitation.offer)
-
-    def number_assigned(self, event: Event) -> None:
-        """A `number.assigned` event; on the SIP thread."""
-        call = self._calls.get(str(event.data.get("call_id")))
-        if call is not None:
-            call.number_assigned(NumberAssigned(str(event.data["number"]), str(event.data["lookup_code"])))
-
-    def end_all(self, reason: str) -> None:
-        """Hangs up every call; on the SIP thread. One that cannot be ended does not keep the others."""
-        for call in list(self._calls.values()):
-            try:
-                call.end(reason)
-            except Exception:
-                log.exception("call %s was not ended properly", call.call_id)
-
-    def give_up_captions(self) -> None:
-        """Ended calls wait for the last words no longer; on the SIP thread."""
-        for call in list(self._calls.values()):
-            call.give_up_captions()
-
-    @property
-    def unfinished(self) -> int:
-        """Calls whose journal is not yet closed."""
-        return len(self._calls)
-
-
-class Call:
-    """One call; a `CallHandler` to signalling and a `MediaListener` to the engine."""
+class Call(Conversation):
+    """One call; a `Room` to its parties and a `FlowHost` to its flow."""
 
     def __init__(
         self,
         call_id: str,
         services: CallServices,
-        loop: SipLoop,
-        invitation: Invitation,
-        dialog: Dialog,
+        signalling: Signalling,
+        switch: Switch,
+        origin: CallOrigin,
+        *,
+        machine: MenuMachine | None,
+        caller: Callable[["Call"], Party],
         on_closed: Callable[[], Any],
     ) -> None:
-        started = services.clock.monotonic()
-        self.call_id = call_id
-        self._services = services
-        self._loop = loop
-        self._invitation = invitation
-        self._dialog = dialog
-        self._on_closed = on_closed
-        self._sdp_session = secrets.randbelow(2**31)
-        self._sdp_version = SessionVersion()
-        self._menu = MenuState()
-        self._menu_timer: Timer | None = None
-        self._token = 0
-        self._playing: tuple[int, str] | None = None  # start offset and text of what our side says
-        self._held = False
-        self._started = False
-        self._ended = False
-        self._closed = False
-        self._sink_closed = False
-        self._captions_ended: CaptionsEnded | None = None
-        self._partial_since: int | None = None
+        """Opens media and captions; `caller` makes the party whom the recording has on its left."""
+        super().__init__(call_id, services, signalling)
+        self.origin = origin
+        self._switch = switch
+        self._began = services.clock.monotonic()
         self._answered_at = services.clock.now()
-        self._captions: list[dict[str, Any]] = []
-        self._timers: list[Timer] = []
-        self._path = services.spool / f"{call_id}{JOURNAL_SUFFIX}"
+        self.place = QueuePlace(self, switch.acd)
+        self._timers: dict[str, Timer] = {}
+        self.flow = None if machine is None else FlowRun(self, machine, services.languages, services.clock)
+        self.caller = caller(self)
+        self.parties[CALLER] = self.caller
+        self.record = CallRecord(
+            call_id,
+            services,
+            post=signalling.post,
+            offset_ms=self.offset_ms,
+            heard=self._heard,
+            on_closed=self._closed,
+        )
+        self._on_closed = on_closed
         with contextlib.ExitStack() as undo:
-            sink = services.open_sink(self._path.with_suffix(AUDIO_SUFFIX), lambda: loop.post(self._on_sink_closed))
+            sink = self.record.open_sink()
             undo.callback(sink.discard)
-            self._tap = services.open_captions(call_id, lambda event: loop.post(lambda: self._on_caption(event)))
-            undo.callback(self._tap.finish)
-            self._remote = invitation.offer.remote if invitation.offer else _unknown_remote(invitation.peer)
-            self._media: MediaCall = services.engine.open(listener=self, remote=self._remote, sink=sink, tap=self._tap)
+            tap = self.record.tap(CALLER, speaker=CALLER)
+            undo.callback(tap.finish)
+            remote = self.caller.remote or _unknown_remote(origin.peer)
+            self.media: MediaCall = services.engine.open(listener=self.caller, remote=remote, sink=sink, tap=tap)
             undo.pop_all()
-        self._journal = services.open_journal(self._path)
-        self._note(
+        self.caller.leg = self.media
+        self.note(
             "opened",
             call_id=call_id,
             node=services.node,
-            sip_call_id=invitation.sip_call_id,
-            caller=invitation.caller,
-            called=invitation.called,
-            peer=invitation.peer,
-            codec=self._remote.codec.name,
+            sip_call_id=origin.sip_call_id,
+            caller=origin.caller,
+            called=origin.called,
+            peer=origin.peer,
+            codec=remote.codec.name,
             sample_rate=8000,
+            direction=origin.direction,
+            purpose=origin.purpose,
+            flow=origin.flow,
+            variables=dict(origin.variables),
         )
-        self._note("answered", answer_ms=round((services.clock.monotonic() - started) * 1000, 3))
+
+    # --- the beginning ---
+
+    def answered(self) -> None:
+        """Somebody took the call: from now on it is kept."""
+        if not self.record.kept and not self.ended:
+            self._answered_at = self.services.clock.now()
+            self.record.open()
+            self.note("answered", answer_ms=round((self.services.clock.monotonic() - self._began) * 1000, 3))
 
     def start(self) -> None:
-        """The 200 OK is out: the flow begins."""
-        if self._ended:
+        """The far end knows that the call stands: the flow begins."""
+        if self.ended:
             return
-        self._started = True
-        self._publish("call.answered", **self._identity())
+        self.publish("call.answered", **self._identity())
         self._refresh_state()
-        self._timers.append(self._loop.call_later(self._services.max_call_s, lambda: self.end("time_limit")))
-        self._step(Answered())
-
-    def sdp_offer(self) -> str:
-        """Our offer where the far end wants one: the codec of the call, as its recording has one format."""
-        return self._sdp_version.describe(
-            lambda version: write_offer(
-                host=self._invitation.local_host,
-                port=self._media.local_port,
-                session_id=self._sdp_session,
-                version=version,
-                codecs=(self._remote.codec,),
+        self._timers["limit"] = self.call_later(self.services.max_call_s, lambda: self.end("time_limit"))
+        if self.flow is not None:
+            self.step(
+                Answered(
+                    at=self.services.clock.now(),
+                    caller=self.origin.caller,
+                    called=self.origin.called,
+                    session_open=self._switch.session_open,
+                    variables=self.origin.variables,
+                )
             )
-        )
 
-    def sdp_answer(self, offer: Offer) -> str:
-        """Our answer to `offer`."""
-        return self._sdp_version.describe(
-            lambda version: write_answer(
-                offer,
-                host=self._invitation.local_host,
-                port=self._media.local_port,
-                session_id=self._sdp_session,
-                version=version,
-            )
-        )
-
-    # --- signalling ---
-
-    def on_update(self, offer: Offer | None) -> str:
-        if offer is None:
-            return self.sdp_offer()
-        if offer.remote.codec is not self._remote.codec:
-            raise InvalidInputError("a call keeps its codec")
-        self._set_remote(offer.remote)
-        return self.sdp_answer(offer)
-
-    def on_answer(self, sdp: str) -> None:
-        self._set_remote(parse_answer(sdp, offered=(self._remote.codec,)))
-        if not self._started:
+    def answer(self) -> None:
+        """Takes a call that still rings, for those it is put through to; one that stands stays as it is."""
+        caller = self.caller
+        if caller.dialog is None or caller.remote is None:
+            raise ConflictError("this call waits for somebody to answer it")
+        if not caller.established:
+            caller.established = True
+            caller.dialog.answer(self._answer_sdp)
+            self.answered()
             self.start()
 
-    def _set_remote(self, remote: RemoteMedia) -> None:
-        self._media.update(remote)
-        self._remote = remote
-        held = not remote.send
-        if held != self._held:
-            self._held = held
-            self._note("held" if held else "resumed", offset_ms=self._media.offset_ms())
+    _answer_sdp = ""  # what an inbound call is answered with when its time comes
 
-    def on_transfer(self, target: TransferTarget) -> None:
-        raise ForbiddenError("a caller transfers nobody")
+    def answer_later(self, sdp: str) -> None:
+        """The call rings until `answer`."""
+        self._answer_sdp = sdp
 
-    def on_transfer_result(self, code: int) -> None:
-        """A call of the flow is not transferred."""
+    # --- as its parties see it ---
 
-    def on_ended(self, end: CallEnd) -> None:
-        self._finish(end.reason)
+    def _as_room(self) -> "Call":
+        return self
 
-    def end(self, reason: str) -> None:
-        """Our side ends the call."""
-        if not self._ended:
-            try:
-                self._dialog.hang_up(q850=Q850_CAUSES.get(reason))
-            finally:  # whatever becomes of the BYE, the call is over
-                self._finish(reason)
+    def post(self, function: Callable[[], None]) -> None:
+        self.signalling.post(function)
 
-    # --- the engine; on its thread ---
+    def digit(self, party: Party, digit: str, offset_ms: int) -> None:
+        if party.is_caller and not self.ended:
+            self.note("digit", offset_ms=offset_ms, digit=digit)
+            self.step(Digit(digit, offset_ms))
 
-    def on_digit(self, digit: str, offset_ms: int | None = None) -> None:
-        """Of the engine, or of signalling (SIP INFO, without an offset)."""
-        at_ms = self._media.offset_ms() if offset_ms is None else offset_ms
-        self._loop.post(lambda: self._digit(digit, at_ms))
+    def playback_ended(self, party: Party, token: int, offset_ms: int) -> None:
+        if self.ended:
+            return
+        if party.is_caller and self.flow is not None and token > 0:
+            self.flow.playback_ended(token, offset_ms)
+        elif token < 0:
+            self.remix()  # an announcement of staff is over: the music goes on
 
-    def on_playback_ended(self, token: int, completed: bool, offset_ms: int) -> None:
-        self._loop.post(lambda: self._playback_ended(token, offset_ms))
+    def speech(self, party: Party, *, started: bool, offset_ms: int) -> None:
+        if party.is_caller:
+            self.step(SpeechStarted(offset_ms) if started else SpeechEnded(offset_ms))
 
-    def on_speech_started(self, offset_ms: int) -> None:
-        self._loop.post(lambda: self._step(SpeechStarted(offset_ms)))
+    def media_lost(self, party: Party) -> None:
+        if party.is_caller and party.established:
+            self.end("media_timeout")
+        elif party.established:
+            self.remove(party)
 
-    def on_speech_ended(self, offset_ms: int) -> None:
-        self._loop.post(lambda: self._step(SpeechEnded(offset_ms)))
+    def media_changed(self, party: Party) -> None:
+        held = party.far_held
+        if party.established and held != party.was_held:
+            party.was_held = held
+            self.note("held" if held else "resumed", party=party.name, offset_ms=self.offset_ms())
+            self.publish("call.held" if held else "call.resumed", party=party.name)
+            self.remix()
+        if party.is_caller and party.established and self.flow is not None and not self.flow.started:
+            self.start()  # the answer to our late offer
 
-    def on_media_timeout(self) -> None:
-        self._loop.post(lambda: self.end("media_timeout"))
+    def party_ended(self, party: Party, end: CallEnd) -> None:
+        stays = party.is_caller and self.flow is None and any(p.connected for p in self._others())
+        if stays or (party.established and not party.is_caller):
+            self.remove(party)
+        elif party.is_caller:
+            self._finish(end.reason)
+        else:  # a phone gives up before anybody has answered it
+            self.end(end.reason)
+
+    def _others(self) -> list[Party]:
+        return [party for party in self.parties.values() if not party.is_caller]
+
+    def transfer_asked(self, party: Party, target: TransferTarget) -> None:
+        if target.replaces is not None:
+            self._switch.transfer_attended(self, party, target)
+        else:
+            self.transfer_for(party, self.services.destination(target.user, asked_by=party.extension))
+
+    # --- as its conversation sees it ---
+
+    def shown_to(self, destination: Destination) -> tuple[str, str]:
+        if destination.extension is None:
+            return self.services.directory.caller_id(destination.name), ""
+        if self.origin.private:
+            return "", ""
+        return (self.origin.called if self.origin.direction == "out" else self.origin.caller), self.origin.display_name
+
+    def begin_captions(self, party: Party) -> None:
+        if party.tap is not None:
+            shift_ms = party.tap.offset_ms
+            speaker = party.role.name.lower()
+            party.tap.open(self.record.tap(party.leg_name, speaker=speaker, shift_ms=shift_ms))
+
+    def open_track(self, party: Party) -> RecordingSink | None:
+        open_track = self.services.open_track
+        return None if open_track is None else open_track(self.record.track_path(party.leg_name))
+
+    def party_left(self, party: Party) -> None:
+        self.record.captions.finish(party.leg_name)
+        self.place.party_left(party)
+
+    def left_alone(self) -> None:
+        if self.place.by_staff:
+            return
+        if self.flow is not None and self.caller.established:
+            self.caller.connected = False
+            self.remix()
+            self.step(BridgeEnded())
+        else:
+            self.end("completed")
+
+    def announced(self, text: str, start_ms: int, end_ms: int) -> None:
+        self.note("prompt", start_ms=start_ms, end_ms=end_ms, text=text)
+        self.record.captions.said(OUR_SIDE, text, start_ms, end_ms)
+        if not self.ended:
+            self._put_state()
+
+    def hang_up(self, party: str = CALLER) -> None:
+        """The party leaves; the caller: the whole call ends. Again, nothing."""
+        if party == CALLER:
+            self.end("completed")
+        elif party in self._ringings:
+            self.cancel_ringing(party)
+            self.settle()
+        elif party in self.parties:
+            self.remove(self.parties[party])
 
     # --- the flow ---
 
-    def number_assigned(self, number: NumberAssigned) -> None:
-        """The worker answered our request."""
-        if not self._ended:
-            self._note("number", number=number.number, lookup_code=number.lookup_code)
-            self._step(number)
+    def offset_ms(self) -> int:
+        return self.media.offset_ms()
 
-    def _digit(self, digit: str, offset_ms: int) -> None:
-        if not self._ended:
-            self._note("digit", offset_ms=offset_ms, digit=digit)
-            self._step(Digit(digit, offset_ms))
+    def play_to_caller(self, samples: Samples, *, token: int, loop: bool) -> None:
+        self.media.play(samples, token=token, loop=loop)
 
-    def _playback_ended(self, token: int, offset_ms: int) -> None:
-        if token != self._token:
-            return
-        self._said(offset_ms)
-        self._step(PlaybackEnded())
+    def stop_playing(self) -> None:
+        self.media.stop_playing()
 
-    def _step(self, event: MenuEvent) -> None:
+    def request(self, job: str, **arguments: Any) -> None:
+        self.services.enqueue(job, {"call_id": self.call_id, **arguments})
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> Timer:
+        return self.signalling.call_later(seconds, function)
+
+    def step(self, event: MenuEvent) -> None:
         """The flow goes on; an error of ours ends the call rather than leave the caller in silence."""
-        if self._ended:
+        if self.ended or self.flow is None:
             return
         try:
-            self._follow(event)
+            self.flow.step(event)
         except Exception:
-            log.exception("call %s: the flow failed at %r", self.call_id, self._menu.name)
+            log.exception("call %s: the flow failed at %r", self.call_id, self.flow.state_name)
             self.end("internal_error")
 
-    def _follow(self, event: MenuEvent) -> None:
-        now = self._services.clock.monotonic()
-        begun = self._menu.demand_start_ms
-        self._menu, commands = self._services.machine.step(self._menu, event, now)
-        if begun is None and self._menu.demand_start_ms is not None:  # so that a crash leaves a demand behind
-            self._note("demand_begun", start_ms=self._menu.demand_start_ms)
-        for command in commands:
-            match command:
-                case Play(items):
-                    self._play(items)
-                case StopPlaying():
-                    self._token += 1  # the end of what is stopped means nothing any more
-                    self._media.stop_playing()
-                    self._said(self._media.offset_ms())
-                case DemandRecorded(start_ms, end_ms):
-                    self._note("demand", start_ms=start_ms, end_ms=end_ms)
-                case RequestNumber():
-                    self._services.enqueue("assign_number", {"call_id": self.call_id})
-                case Hangup():
-                    self.end("completed")
-                    return
-        self._arm_menu_timer(now)
+    def number_assigned(self, number: NumberAssigned) -> None:
+        """The worker answered our request."""
+        self.step(number)
 
-    def _arm_menu_timer(self, now: float) -> None:
-        if self._menu_timer is not None:
-            self._menu_timer.cancel()
-            self._menu_timer = None
-        deadline = self._menu.deadline
-        if deadline is not None and not self._ended:
-            self._menu_timer = self._loop.call_later(
-                deadline - now, lambda: self._step(TimePassed(self._media.offset_ms()))
+    def looked_up(self, values: Mapping[str, str] | None) -> None:
+        """The worker found what the flow asked for, or nothing."""
+        self.step(LookedUp(values))
+
+    def session_changed(self, *, is_open: bool) -> None:
+        """The live session opened or closed."""
+        self.step(SessionChanged(is_open))
+
+    def dial(self, target: str, timeout_s: float) -> None:
+        """The flow puts the caller through; it waits `timeout_s` and then cancels."""
+
+        def failed(reason: str) -> None:
+            self.step(DialFailed(reason))
+
+        try:
+            destination = self.services.destination(target)
+            self.ring(
+                destination, role=Role.SEAT, answered=lambda party: self.step(SeatAnswered(party.name)), failed=failed
             )
+        except HotlineError as error:
+            log.warning("call %s: %s", self.call_id, error)
+            self.post(lambda: failed(EndReason.UNREACHABLE))
 
-    def _play(self, items: tuple[str, ...]) -> None:
-        prompts = self._services.prompts
-        names = [name for item in items for name in _names(prompts, item)]
-        text = "".join(item.removeprefix("say:") if item.startswith("say:") else prompts.text(item) for item in items)
-        self._token += 1
-        self._playing = (self._media.offset_ms(), text)
-        self._media.play(np.concatenate([prompts.samples(name) for name in names]), token=self._token)
+    def cancel_dial(self) -> None:
+        for name in list(self._ringings):
+            self.cancel_ringing(name)
 
-    def _said(self, end_ms: int) -> None:
-        """What our side said is over: into the journal and onto the pages."""
-        if self._playing is None:
-            return
-        (start_ms, text), self._playing = self._playing, None
-        self._note("prompt", start_ms=start_ms, end_ms=end_ms, text=text)
-        self._caption(OUR_SIDE, text, start_ms, end_ms)
+    def bridge(self, seat: str) -> None:
+        party = self.parties.get(seat)
+        if party is not None:
+            self.connect(party)
+        else:  # gone while the flow was told of it
+            self.post(lambda: self.step(BridgeEnded()))
 
-    # --- captions ---
+    def alarm(self, words: tuple[str, ...]) -> None:
+        self.note("alarm", words=list(words), offset_ms=self.offset_ms())
+        self.services.publish("alarm.emergency", call_id=self.call_id, caller=self.origin.caller, words=list(words))
 
-    def _on_caption(self, event: CaptionEvent) -> None:
-        match event:
-            case CaptionPartial(text):
-                if self._partial_since is None:
-                    self._partial_since = self._media.offset_ms()
-                self._publish(
-                    "caption.partial", call_id=self.call_id, speaker=CALLER, text=text, start_ms=self._partial_since
-                )
-            case CaptionFinal(text, words) if not self._closed:
-                self._partial_since = None
-                start_ms, end_ms = words[0][1], words[-1][2]
-                self._note("segment", speaker=CALLER, start_ms=start_ms, end_ms=end_ms, words=[list(w) for w in words])
-                self._caption(CALLER, text, start_ms, end_ms)
-            case CaptionsEnded() if self._captions_ended is None:
-                self._captions_ended = event
-                self._close_when_complete()
+    def enqueue(self, queue: str) -> None:
+        self.place.enter(queue)
 
-    def _caption(self, speaker: str, text: str, start_ms: int, end_ms: int) -> None:
-        caption = {"speaker": speaker, "text": text, "start_ms": start_ms, "end_ms": end_ms}
-        self._captions = [*self._captions[-KEPT_CAPTIONS + 1 :], caption]
-        self._publish("caption.final", call_id=self.call_id, **caption)
-        if not self._ended:
+    def leave_queue(self) -> None:
+        self.place.leave()
+
+    def transfer_to_queue(self, party: str, queue: str) -> None:
+        """The party leaves and the caller waits for a seat of that queue, hearing music. Raises `ConflictError`."""
+        if self.place.queue != queue:
+            leaving = self._transferor(party)
+            self.place.transfer(leaving, queue)
+            self._transferred(leaving, queue)
+
+    # --- parties of other calls, other phones of a party ---
+
+    def absorb(self, other: "Call", *, instead_of: Party, without: Party) -> None:
+        """Those who talk in `other` go on here, but for `without`, in the place of `instead_of`; `other` is over."""
+        for party in list(other.parties.values()):
+            if party is not without and party.connected:
+                del other.parties[party.name]
+                self._adopt(party, name=other.origin.caller if party.is_caller else party.name)
+        self._transferred(instead_of, without.name)
+        self.remove(instead_of)
+        other.moved()
+
+    def _adopt(self, party: Party, *, name: str) -> None:
+        self._legs += 1
+        party.name = name if name not in self.parties else f"{name}/{self._legs}"
+        party.leg_name = f"{name}/{self._legs}"
+        if party.plays:
+            party.leg.stop_playing()
+        self.media.adopt(party.leg, party.leg_name)
+        party.room, party.role = self, Role.SEAT
+        party.held, party.connected, party.plays = False, False, ""
+        if party.tap is not None:
+            party.tap.rebase(self.offset_ms())
+        self.parties[party.name] = party
+        self.connect(party)
+
+    def take_over(self, replaced: Party, *, dialog: Dialog, local_host: str, remote: RemoteMedia) -> Party:
+        """Another phone in the place of `replaced`, which is hung up."""
+        self._legs += 1
+        party = Party(
+            replaced.name,
+            role=replaced.role,
+            room=self,
+            local_host=local_host,
+            extension=replaced.extension,
+            leg_name=f"{replaced.name}/{self._legs}",
+        )
+        party.dialog, party.remote, party.established = dialog, remote, True
+        party.supervision, party.queued, replaced.queued = replaced.supervision, replaced.queued, False
+        self.open_leg(party)
+        self.parties[party.name] = party
+        replaced.hang_up()
+        replaced.leg.close()
+        self.record.captions.finish(replaced.leg_name)
+        self.post(lambda: self.connect(party))
+        return party
+
+    # --- what is known of it elsewhere ---
+
+    def _heard(self, speaker: str, text: str, end_ms: int, final: bool) -> None:
+        if final and not self.ended:
             self._put_state()
+        if speaker == CALLER and self.flow is not None and not self.ended:
+            self.flow.heard(text, end_ms, final=final)
 
     def _identity(self) -> dict[str, Any]:
         return {
-            "call_id": self.call_id,
-            "caller": self._invitation.caller,
-            "called": self._invitation.called,
-            "node": self._services.node,
+            "caller": self.origin.caller,
+            "called": self.origin.called,
+            "node": self.services.node,
             "answered_at": self._answered_at.isoformat(),
+            "direction": self.origin.direction,
+            "purpose": self.origin.purpose,
         }
 
     def _put_state(self) -> None:
-        state = {**self._identity(), "captions": self._captions}
-        self._services.publisher.put_state("call", self.call_id, state, ttl_s=STATE_TTL_S)
+        parties = [
+            {"name": p.name, "role": p.role.name.lower(), "held": p.held or p.far_held, "muted": p.muted}
+            for p in self.parties.values()
+            if p.connected
+        ]
+        state = {
+            "call_id": self.call_id,
+            **self._identity(),
+            "parties": parties,
+            "captions": self.record.captions.recent,
+        }
+        self.services.publisher.put_state("call", self.call_id, state, ttl_s=STATE_TTL_S)
 
     def _refresh_state(self) -> None:
-        if not self._ended:
+        if not self.ended:
             self._put_state()
-            self._timers.append(self._loop.call_later(STATE_REFRESH_S, self._refresh_state))
+            self._timers["state"] = self.call_later(STATE_REFRESH_S, self._refresh_state)
 
-    def _publish(self, name: str, **data: Any) -> None:
-        self._services.publisher.publish(Event(name=name, at=self._now(), data=data))
+    def publish(self, name: str, **data: Any) -> None:
+        self.services.publish(name, call_id=self.call_id, **data)
+
+    def note(self, kind: str, **data: Any) -> None:
+        self.record.note(kind, **data)
 
     # --- the end ---
 
+    def end(self, reason: str) -> None:
+        """Our side ends the call."""
+        if not self.ended:
+            try:
+                self.caller.hang_up(q850=Q850_CAUSES.get(reason))
+            finally:  # whatever becomes of the BYE, the call is over
+                self._finish(reason)
+
+    def moved(self) -> None:
+        """The parties go on in another call."""
+        self._finish("transferred")
+
     def _finish(self, reason: str) -> None:
-        if self._ended:
+        if self.ended:
             return
-        duration_ms = self._media.offset_ms()
-        self._said(duration_ms)
-        self._ended = True
-        for timer in self._timers:
-            timer.cancel()
-        if self._menu_timer is not None:
-            self._menu_timer.cancel()
-        if self._menu.demand_start_ms is not None:  # hung up while telling the demand
-            self._note("demand", start_ms=self._menu.demand_start_ms, end_ms=duration_ms)
-        self._note("ended", reason=reason, duration_ms=duration_ms)
-        self._menu = replace(self._menu, over=True)
-        self._media.close()
-        self._tap.finish()
-        self._publish("call.ended", call_id=self.call_id, reason=reason, duration_ms=duration_ms)
-        self._services.publisher.drop_state("call", self.call_id)
-        self._timers = [self._loop.call_later(CAPTIONS_TIMEOUT_S, self.give_up_captions)]
+        duration_ms = self.offset_ms()
+        if self.flow is not None:
+            self.flow.finish(duration_ms)
+        self._leave_everybody()
+        self.ended = True
+        self._cancel_timers()
+        for party in self.parties.values():
+            self.note("quality", party=party.name, **asdict(party.leg.quality()))
+        self.note("ended", reason=reason, duration_ms=duration_ms)
+        answered = self.record.kept
+        self.record.finish()
+        if self.caller.room is self:  # else his leg is another call's now
+            self.media.close()
+        self.publish("call.ended" if answered else "call.failed", reason=reason, duration_ms=duration_ms)
+        self.services.publisher.drop_state("call", self.call_id)
+        if not answered and self.origin.flow and self.origin.direction == "out":
+            self._tell_failure(reason)
+        self._timers["captions"] = self.call_later(CAPTIONS_TIMEOUT_S, self.record.give_up_captions)
 
-    def _on_sink_closed(self) -> None:
-        self._sink_closed = True
-        self._close_when_complete()
+    def _leave_everybody(self) -> None:
+        """Whoever is still there hears that the call is over."""
+        self.place.leave()
+        for ringing in self._ringings.values():
+            ringing.cancel()
+        self._ringings.clear()
+        for party in self.parties.values():
+            if party is not self.caller:
+                with contextlib.suppress(Exception):
+                    party.hang_up()
+                if party.connected:
+                    self.note("left", party=party.name, offset_ms=self.offset_ms())
+                self.party_left(party)
 
-    def give_up_captions(self) -> None:
-        """The last words did not come in time: the recording will be transcribed."""
-        if self._ended and self._captions_ended is None:
-            self._captions_ended = CaptionsEnded(complete=False)
-            self._close_when_complete()
+    def _tell_failure(self, reason: str) -> None:
+        self.request(
+            "outgoing_failed",
+            flow=self.origin.flow,
+            number=self.origin.called,
+            variables=dict(self.origin.variables),
+            reason=reason,
+            at=self.services.clock.now().isoformat(),
+        )
 
-    def _close_when_complete(self) -> None:
-        """The journal's last lines, once the recording is whole; when they are on the disk the call is the worker's."""
-        if not self._ended or not self._sink_closed or self._captions_ended is None or self._closed:
-            return
-        self._closed = True
-        for timer in self._timers:
-            timer.cancel()
-        self._note("captions", complete=self._captions_ended.complete, **self._captions_ended.model)
-        self._note("closed")
-        self._journal.close(lambda: self._loop.post(self._hand_over))
-
-    def _hand_over(self) -> None:
-        self._services.enqueue("ingest_call", {"journal_path": f"{self._services.node}/{self._path.name}"})
+    def _closed(self) -> None:
+        self._cancel_timers()
         self._on_closed()
 
-    def _note(self, kind: str, **data: Any) -> None:
-        self._journal.append(kind, self._now(), **data)
-
-    def _now(self) -> datetime:
-        return self._services.clock.now()
-
-
-def _names(prompts: PromptLibrary, item: str) -> list[str]:
-    return prompts.spell(item.removeprefix("say:")) if item.startswith("say:") else [item]
+    def _cancel_timers(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
 
 
 def _unknown_remote(peer: str) -> RemoteMedia:
     """A far end that has not yet said where it listens (late offer): nothing is sent to it."""
-    return RemoteMedia(address=RtpAddress(peer.strip("[]"), 9), codec=Codec.PCMA, telephone_event=None, send=False)
+    return RemoteMedia(
+        address=RtpAddress(peer.strip("[]") or "127.0.0.1", 9), codec=Codec.PCMA, telephone_event=None, send=False
+    )

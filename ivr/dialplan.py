@@ -104,7 +104,7 @@ class DialPlan:
         self._from_extension = tuple(map(compile_pattern, from_extension))
         self._outgoing = tuple(map(compile_pattern, outgoing))
         self._between = between_extensions
-        self._is_extension = is_extension
+        self.is_extension = is_extension
         self.counters: Counter[str] = Counter()
 
     def decide(self, origin: Origin, called: str) -> Route | Refusal:
@@ -123,7 +123,7 @@ class DialPlan:
             case Extension(name):
                 if _any(self._from_extension, called):
                     return ToNumber(called)
-                if self._between and called != name and self._is_extension(called):
+                if self._between and called != name and self.is_extension(called):
                     return ToExtension(called)
                 return ToTrunk(called) if _any(self._outgoing, called) else Refusal("not_in_plan")
 

@@ -12,7 +12,6 @@ Kinds and their fields (all offsets are milliseconds since the call was answered
 | answered | answer_ms (INVITE to 200 OK) |
 | prompt | start_ms, end_ms, text: what our side said |
 | digit | offset_ms, digit |
-| demand_begun | start_ms: `demand` follows, if need be after a crash |
 | demand | start_ms, end_ms: the span in which the caller told the demand; may come several times |
 | segment | speaker, start_ms, end_ms, words [[text, start_ms, end_ms, confidence]]: a final caption |
 | number | number, lookup_code: told to the caller |

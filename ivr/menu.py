@@ -10,7 +10,9 @@ from ivr.flow import Flow, FlowState
 from ivr.flow_loader import load_flow
 from ivr.menu_events import (
     Answered,
+    Bridge,
     BridgeEnded,
+    CancelDial,
     DemandRecorded,
     Dial,
     DialFailed,
@@ -19,6 +21,7 @@ from ivr.menu_events import (
     Enqueue,
     Hangup,
     Heard,
+    LeaveQueue,
     LookedUp,
     LookUp,
     MenuCommand,
@@ -45,7 +48,9 @@ from ivr.menu_state import Context, MenuState, played
 
 __all__ = [
     "Answered",
+    "Bridge",
     "BridgeEnded",
+    "CancelDial",
     "DemandRecorded",
     "Dial",
     "DialFailed",
@@ -54,6 +59,7 @@ __all__ = [
     "Enqueue",
     "Hangup",
     "Heard",
+    "LeaveQueue",
     "LookUp",
     "LookedUp",
     "MenuCommand",

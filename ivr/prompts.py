@@ -95,6 +95,12 @@ class PromptLibrary:
         _, mark, text = item.partition(":")
         return self.text(item) if not mark else text
 
+    def render(self, items: Iterable[str]) -> tuple[Samples, str]:
+        """The audio of items in a row, and their words."""
+        chosen = tuple(items)
+        names = [name for item in chosen for name in self.expand(item)]
+        return np.concatenate([self.samples(name) for name in names]), "".join(self.words(item) for item in chosen)
+
     def _prompt(self, name: str) -> Prompt:
         self.require((name,))
         return self._prompts[name]

@@ -14,10 +14,21 @@ def open_extensions(settings: Settings) -> ExtensionFile:
     return ExtensionFile(settings.extensions_path, realm=settings.extensions.realm)
 
 
-def build_admission(settings: Settings) -> Admission:
-    """Raises `ConfigurationError` for a pattern or a file of extensions that cannot be read."""
-    own, plan, limits = settings.extensions, settings.dial_plan, settings.limits
-    extensions = open_extensions(settings)
+def build_plan(settings: Settings, extensions: ExtensionFile) -> DialPlan:
+    """Who may call what; raises `ConfigurationError` for a pattern that cannot be read."""
+    plan = settings.dial_plan
+    return DialPlan(
+        from_trunk=plan.from_trunk,
+        from_extension=plan.from_extension,
+        outgoing=plan.outgoing,
+        between_extensions=plan.between_extensions,
+        is_extension=lambda name: extensions.get(name) is not None,
+    )
+
+
+def build_admission(settings: Settings, extensions: ExtensionFile, plan: DialPlan) -> Admission:
+    """Who comes in."""
+    own, limits = settings.extensions, settings.limits
     return Admission(
         trunks=settings.sip.peer_networks(),
         phones=as_networks(own.networks),
@@ -26,13 +37,7 @@ def build_admission(settings: Settings) -> Admission:
         realm=own.realm,
         algorithms=tuple(map(Algorithm, own.algorithms)),
         registrar=Registrar(min_s=own.min_expires_s, max_s=own.max_expires_s, max_contacts=own.max_contacts),
-        plan=DialPlan(
-            from_trunk=plan.from_trunk,
-            from_extension=plan.from_extension,
-            outgoing=plan.outgoing,
-            between_extensions=plan.between_extensions,
-            is_extension=lambda name: extensions.get(name) is not None,
-        ),
+        plan=plan,
         limits=PeerLimits(calls_per_s=limits.calls_per_s, calls=limits.calls_per_peer),
         offences=limits.offences,
         offence_window_s=limits.offence_window_s,

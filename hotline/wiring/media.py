@@ -14,12 +14,19 @@ from hotline.errors import UnavailableError
 from hotline.jobs import ValkeyJobs
 from hotline.locks import lock_exclusively
 from hotline.settings import Settings
-from hotline.wiring.access import build_admission
-from ivr.call import CALLER, CallServices, CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded, Exchange
+from hotline.wiring.access import build_admission, build_plan, open_extensions
+from ivr.acd import LocalAcd
+from ivr.call_services import CallServices
+from ivr.captions import CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded
+from ivr.conversation import MUSIC
+from ivr.directory import SiteDirectory
+from ivr.exchange import Exchange
+from ivr.flow_run import Languages
 from ivr.journal import JournalThread
 from ivr.media.engine import MediaEngine
 from ivr.menu import MenuMachine, load_flow
-from ivr.prompts import PromptLibrary
+from ivr.prompts import load_languages
+from ivr.queue import Distributor
 from ivr.sip import SessionPolicy, SipServer
 from recordings.recorder import RecorderThread, WavRecorder
 from recordings.recovery import recover_spool
@@ -34,8 +41,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
     clock = SystemClock()
     spool = settings.spool_dir / settings.node
     lock = lock_exclusively(spool / ".lock", purpose=f"node {settings.node} answers calls already")
-    prompts = PromptLibrary.load(settings.flow.prompts_dir)
+    languages = load_languages(settings.flow.prompts_dir)
+    prompts = languages[settings.flow.prompts_dir.name]
+    prompts.require((MUSIC,))
     flow = load_flow(settings.flow.path, prompts=frozenset(prompts.names))
+    survey = load_flow(settings.flow.survey_path, prompts=frozenset(prompts.names))
     bus = ValkeyBus(settings.effective_valkey_url())
     publisher = BackgroundPublisher(bus)
     jobs = ValkeyJobs(settings.effective_valkey_url())
@@ -43,13 +53,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     def enqueue(name: str, arguments: dict[str, Any]) -> None:
         publisher.submit(lambda: jobs.enqueue(name, **arguments))
 
-    for journal in recover_spool(spool, now=clock.now()):
-        enqueue("ingest_call", {"journal_path": f"{settings.node}/{journal.path.name}"})
-        publisher.drop_state("call", journal.call_id)
-        ended = journal.first("ended")
-        if ended is not None:
-            data = {"call_id": journal.call_id, **ended.data}
-            publisher.publish(Event(name="call.ended", at=ended.at, data=data))
+    for path in recover_spool(spool, now=clock.now()):
+        enqueue("ingest_call", {"journal_path": f"{settings.node}/{path.name}"})
     journals = JournalThread()
     journals.start()
     recorders = RecorderThread()
@@ -66,41 +71,68 @@ def run(settings: Settings, stop: threading.Event) -> None:
         rtp_timeout_s=settings.media.rtp_timeout_s,
     )
     exchange: Exchange | None = None
+    extensions = open_extensions(settings)
+    plan = build_plan(settings, extensions)
+    admission = build_admission(settings, extensions, plan)
     server = SipServer(
         address=settings.sip.address,
         port=settings.sip.port,
         advertised_address=settings.sip.advertised_address,
         allowed_peers=settings.sip.peer_networks(),
         max_calls=settings.sip.max_calls,
-        admission=build_admission(settings),
+        admission=admission,
         answer=lambda invitation, dialog: _ready(exchange).answer(invitation, dialog),
         session_policy=SessionPolicy(interval_s=settings.sip.session_s, min_s=settings.sip.session_min_s),
     )
-    exchange = Exchange(
-        CallServices(
-            node=settings.node,
-            spool=spool,
-            clock=clock,
-            engine=engine,
-            prompts=prompts,
-            machine=MenuMachine(flow),
-            publisher=publisher,
-            enqueue=enqueue,
-            open_journal=journals.open,
-            open_sink=lambda path, on_closed: WavRecorder(path, writer=recorders, on_closed=on_closed),
-            open_captions=lambda call_id, on_event: captions.open(
-                call_id, speaker=CALLER, on_event=lambda event: _translate_caption(event, on_event)
-            ),
-            max_call_s=settings.media.max_call_s,
+    services = CallServices(
+        node=settings.node,
+        spool=spool,
+        clock=clock,
+        engine=engine,
+        languages=Languages(prompts, languages),
+        flow=MenuMachine(flow),
+        outbound_flows={survey.name: MenuMachine(survey)},
+        publisher=publisher,
+        enqueue=enqueue,
+        open_journal=journals.open,
+        open_sink=lambda path, on_closed: WavRecorder(path, writer=recorders, on_closed=on_closed),
+        open_captions=lambda call_id, speaker, on_event: captions.open(
+            call_id, speaker=speaker, on_event=lambda event: _translate_caption(event, on_event)
         ),
-        server,
+        directory=SiteDirectory(registrar=admission.registrar, now=clock.now),
+        plan=plan,
+        max_call_s=settings.media.max_call_s,
+        ring_s=settings.media.ring_s,
     )
+    exchange = Exchange(
+        services,
+        server,
+        make_acd=lambda handle: LocalAcd(Distributor(flow.queues.values()), loop=server, clock=clock, handle=handle),
+    )
+    seats = exchange.seats
+
+    def phone_changed(name: str, reachable: bool) -> None:
+        record = extensions.get(name)
+        if record is not None:
+            seats.phone_changed(name, record.queues, record.skills, reachable=reachable)
+        elif not reachable:
+            seats.sign_out(name)
+
+    admission.registrar.on_change = phone_changed
     engine.start()
-    numbers = _Listener(bus, "number", lambda event: server.post(lambda: _ready(exchange).number_assigned(event)))
+    listeners = [
+        _Listener(bus, topic, lambda event, tell=tell: server.post(lambda: tell(event)))  # type: ignore[misc]
+        for topic, tell in (
+            ("number", exchange.number_assigned),
+            ("lookup", exchange.looked_up),
+            ("session", exchange.session_changed),
+        )
+    ]
     threading.Thread(target=_stop_media, args=(stop, server, exchange), name="media-stop", daemon=True).start()
     log.info("answering calls on %s:%d", settings.sip.address, settings.sip.port)
     server.run()
-    numbers.close()
+    for listener in listeners:
+        listener.close()
     engine.stop()
     captions.close()
     recorders.stop()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from sippy.CCEvents import CCEventPreConnect, CCEventRing, CCEventTry
 from sippy.MsgBody import MsgBody
 
-from hotline.errors import ForbiddenError, InvalidInputError, UnavailableError
+from hotline.errors import ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
 from ivr.sdp import Offer
 from ivr.sip.admission import Admitted
 from ivr.sip.causes import Q850_TO_SIP, phrase, reason_value
@@ -82,6 +82,9 @@ class IncomingDialog(SipDialog):
         except ForbiddenError as error:
             log.info("call refused: %s", error)
             self.reject(403)
+        except NotFoundError as error:
+            log.info("call refused: %s", error)
+            self.reject(480)
         except Exception:
             log.exception("call not answered")
             self.reject(500)

@@ -38,7 +38,7 @@ from ivr.sip.headers import (
 )
 from ivr.sip.incoming import RETRY_AFTER_S, IncomingDialog
 from ivr.sip.keeper import ask
-from ivr.sip.outgoing import OutgoingDialog
+from ivr.sip.outgoing import OutgoingDialog, hop_of
 from ivr.sip.session_timer import DEFAULT_SESSION, SessionPolicy, TooBrief
 from ivr.sip.transactions import SilentLogger, TransactionManager, quieten_sippy
 from ivr.sip.transfer import Replaces
@@ -165,6 +165,10 @@ class SipServer:
 
     def _is_here(self, host: str) -> bool:
         return host in (self._address, self._own, "127.0.0.1")
+
+    def host_towards(self, target: SipTarget) -> str:
+        """Our address as `target` reaches it; raises `InvalidInputError` where it has no numeric address."""
+        return self.local_host(hop_of(target)[0])
 
     def local_host(self, peer: str) -> str:
         """Our address as `peer` reaches it."""

@@ -111,6 +111,10 @@ class Dialog(Protocol):
     @property
     def sip_call_id(self) -> str: ...
 
+    def is_named(self, replaces: Replaces) -> bool:
+        """Whether a Replaces that came to us names this dialog."""
+        ...
+
     def answer(self, sdp: str) -> None:
         """Takes an inbound call: `sdp` answers the invitation's offer, or is our offer where it had none."""
         ...
