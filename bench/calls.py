@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from load import key_of, number_of, payloads, percentile
+from load import percentile
+from load_speech import key_of, number_of, payloads
 from report import machine, print_report, progress, target, versions
 
 from demo.compare import caller_channel_matches
@@ -69,7 +70,7 @@ class Watch:
         """Takes a sample."""
         self.rss_mb = max(self.rss_mb, resident_mb(self.pid))
         self.threads = max(self.threads, len(os.listdir(f"/proc/{self.pid}/task")))
-        self.descriptors = max(self.descriptors, len(os.listdir(f"/proc/{self.pid}/fd")))
+        self.descriptors = max(self.descriptors, descriptors(self.pid))
 
     def thread_cpu_s(self) -> dict[tuple[int, str], float]:
         """CPU seconds of each thread so far and what it is: the first is signalling, one of raised priority the engine
@@ -103,6 +104,19 @@ class Watch:
 def resident_mb(pid: int) -> float:
     """Memory of a process in RAM (proc(5): the second field of statm)."""
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES / (1 << 20)
+
+
+def bound_ports(pid: int) -> int:
+    """UDP ports that a process holds (/proc/net/udp by the sockets' inodes)."""
+    links = [entry.readlink().name for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+    rows = [line.split() for line in Path("/proc/net/udp").read_text(encoding="ascii").splitlines()[1:]]
+    return sum(row[9] in inodes for row in rows)
+
+
+def descriptors(pid: int) -> int:
+    """Files and sockets that a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def generate(host: str, port: int, *options: str, timeout_s: float) -> dict[str, Any]:

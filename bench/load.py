@@ -3,7 +3,7 @@
     python bench/load.py --to 127.0.0.1:5060 --calls 1000 --seconds 10 --cps 50 --json
 
 One loop of 5 ms steps: callers speak in four groups a quarter of a frame apart, so packets do not arrive all at once.
-A packet is a function of (slot, frame), so loss, jitter and reordering only say which pairs are sent when. Jitter and
+A packet is a function of (slot, frame), so what the network does to it only says which pairs are sent when. Jitter and
 answer times are taken between kernel timestamps; the generator's own lateness and drops are reported beside them.
 """
 
@@ -19,30 +19,32 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from load_network import Network
 from load_sip import T1_S, T2_S, TIMEOUT_S, Dialog, Message
 from load_sockets import HEADER, PACKET_SIZE, SO_TIMESTAMPNS, BatchSocket, addresses
+from load_speech import FRAME_SAMPLES, key_of, number_of, payloads, speech_frames
 from numpy.typing import NDArray
 
 HOST = "127.0.0.1"
-FRAME_S, FRAME_SAMPLES = 0.02, 160
+FRAME_S = 0.02
 GROUPS = 4
 STEP_S = FRAME_S / GROUPS
 CALLS_A_SOCKET = 32
 TAIL_S = 0.3  # silence before the hang-up, longer than a jitter buffer holds packets back
 SETTLE_S = 1.0
 NICE = -10
-POOL_FRAMES = 3000
-LOUD_FRAMES, QUIET_FRAMES = 75, 25
 TIMESPEC_BYTES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
     """What to do. With `total_s` calls last between a fifth of `seconds` and all of it, and each is followed by another
-    until so long has passed; without, each slot has one call. `loss`: share of packets; `jitter_ms`: most delay."""
+    until so long has passed; without, each slot has one call. `loss`, `duplicates`: shares of packets; `jitter_ms`:
+    most delay, drawn anew for each packet, so that they overtake each other. `speech`: a WAV that all callers say."""
 
     host: str
     port: int
@@ -52,39 +54,15 @@ class Load:
     total_s: float = 0.0
     loss: float = 0.0
     jitter_ms: float = 0.0
+    duplicates: float = 0.0
+    speech: Path | None = None
     echo: bool = False  # the far end echoes all calls from one port: told apart by their SSRC
     keep_arrivals: bool = True
 
 
-def number_of(call: int) -> str:
-    """The caller's number, by which a recording is found again."""
-    return f"138{call:08d}"
-
-
-def _pool() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    frames: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (POOL_FRAMES, FRAME_SAMPLES), dtype=np.uint8)
-    quiet = np.arange(POOL_FRAMES) % (LOUD_FRAMES + QUIET_FRAMES) >= LOUD_FRAMES
-    return frames, np.where(quiet, np.uint8(0x8F), np.uint8(0xBF))[:, None]
-
-
-_FRAMES, _LOUDNESS = _pool()
-
-
-def key_of(call: int) -> NDArray[np.uint8]:
-    """What makes a caller's noise its own."""
-    return np.random.default_rng(call + 1).integers(0, 256, FRAME_SAMPLES, dtype=np.uint8)
-
-
-def payloads(keys: NDArray[np.uint8], frames: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """A-law noise with pauses, by which speech is known to begin and end; (n, 160) of callers' `keys` (n or 1, 160)."""
-    rows = frames % POOL_FRAMES
-    octets: NDArray[np.uint8] = ((_FRAMES[rows] ^ keys) & _LOUDNESS[rows]) ^ np.uint8(0x55)
-    return octets
-
-
 @dataclass
 class Call:
-    """One call's life and figures; times in monotonic seconds."""
+    """One call's life and figures; times in monotonic seconds, or in nanoseconds since 1970."""
 
     number: int
     slot: int
@@ -95,7 +73,7 @@ class Call:
     status: int = 0
     invited_ns: int = 0
     answer_ms: float | None = None
-    answered_at: float = 0.0
+    answered_ns: int = 0
     hang_up_at: float = 0.0
     duration_s: float = 0.0
     frames: int = 0
@@ -108,12 +86,15 @@ class Call:
 
 @dataclass(frozen=True)
 class CallResult:
-    """`reason`: hung_up, far_end_hung_up, refused, no_answer, no_answer_to_bye."""
+    """`reason`: hung_up, far_end_hung_up, refused, no_answer, no_answer_to_bye. `answered_at`: when the 200 came (unix
+    time, 0: it did not); `duration_s`: from then until the BYE left or came."""
 
     number: int
+    call_id: str
     reason: str
     status: int
     answer_ms: float | None
+    answered_at: float
     duration_s: float
     frames: int
 
@@ -135,6 +116,7 @@ class LoadResult:
     cpu_s: float = 0.0
     wall_s: float = 0.0
     own_drops: int = 0
+    injected: dict[str, int] = field(default_factory=dict)
 
 
 class Generator:
@@ -166,9 +148,13 @@ class Generator:
         self._begun = 0
         self._run_id = f"{random.getrandbits(48):012x}"
         self._random = np.random.default_rng(1)
-        spread = int(load.jitter_ms / 1000 / STEP_S) + 1
-        self._delayed: deque[list[NDArray[np.int64]]] = deque([] for _ in range(spread))  # (2, n): slots, frames
-        self._spread = spread
+        self._network = Network(
+            loss=load.loss,
+            duplicates=load.duplicates,
+            most_steps=int(load.jitter_ms / 1000 / STEP_S),
+            slots=load.calls,
+        )
+        self._speech = None if load.speech is None else speech_frames(load.speech)
         self._arrivals: list[tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]] = []
 
     def run(self) -> LoadResult:
@@ -203,6 +189,11 @@ class Generator:
         result = self.result
         result.cpu_s, result.wall_s = _own_cpu_s() - cpu, time.monotonic() - began
         result.own_drops = sum(endpoint.dropped() for endpoint in self._sockets)
+        result.injected = {
+            "lost": self._network.lost,
+            "doubled": self._network.doubled,
+            "overtaken": self._network.overtaken,
+        }
         if load.keep_arrivals and self._arrivals:
             self._judge_arrivals()
         return result
@@ -253,13 +244,14 @@ class Generator:
             if message is None:
                 continue
             stamp = np.frombuffer(ancillary[0][2], np.int64)
+            at_ns = int(stamp[0]) * 1_000_000_000 + int(stamp[1])
             call = self._current.get(message.call_id)
             if message.status:
-                self._on_response(call, message, now, int(stamp[0]) * 1_000_000_000 + int(stamp[1]))
+                self._on_response(call, message, now, at_ns)
             elif message.method != "ACK":
                 self._send_sip(message.ok())
                 if message.method == "BYE" and call is not None:
-                    call.duration_s = now - call.answered_at
+                    call.duration_s = (at_ns - call.answered_ns) / 1e9
                     self._finish(call, "far_end_hung_up")
 
     def _on_response(self, call: Call | None, message: Message, now: float, at_ns: int) -> None:
@@ -285,19 +277,20 @@ class Generator:
         slot = call.slot
         call.state, call.resend_at = "up", None
         call.status, call.audio_port = message.status, message.audio_port
-        call.answer_ms, call.answered_at = (at_ns - call.invited_ns) / 1e6, now
+        call.answer_ms, call.answered_ns = (at_ns - call.invited_ns) / 1e6, at_ns
         call.frames = round(call.seconds / FRAME_S)
         call.hang_up_at = now + call.frames * FRAME_S + TAIL_S
         self._destinations[slot] = addresses(message.audio_host or self.load.host, 1)[0]
         self._destinations["port"][slot] = call.audio_port
         self._slot_of_port[call.audio_port] = slot
         self._next_frame[slot], self._last_frame[slot] = 0, call.frames
+        self._network.begin(slot)
         self._talking[slot] = True
 
     def _keep_time(self, now: float) -> None:
         for call in list(self._current.values()):
             if call.state == "up" and now >= call.hang_up_at:
-                call.state, call.duration_s = "ending", now - call.answered_at
+                call.state, call.duration_s = "ending", (time.time_ns() - call.answered_ns) / 1e9
                 self._talking[call.slot] = False
                 self._ask(call, call.dialog.request("BYE", 2), now)
             elif call.resend_at is not None and now >= call.give_up_at:
@@ -314,7 +307,16 @@ class Generator:
         if self.load.total_s:
             self._free.append(call.slot)
         self.result.calls.append(
-            CallResult(call.number, reason, call.status, call.answer_ms, call.duration_s, call.frames)
+            CallResult(
+                number=call.number,
+                call_id=call.dialog.call_id,
+                reason=reason,
+                status=call.status,
+                answer_ms=call.answer_ms,
+                answered_at=call.answered_ns / 1e9,
+                duration_s=call.duration_s,
+                frames=call.frames,
+            )
         )
 
     # Media
@@ -325,16 +327,8 @@ class Generator:
         slots = slots[self._talking[slots] & (self._next_frame[slots] < self._last_frame[slots])]
         pairs = np.stack([slots, self._next_frame[slots]])
         self._next_frame[slots] += 1
-        if self.load.loss:
-            pairs = pairs[:, self._random.random(pairs.shape[1]) >= self.load.loss]
-        if self._spread > 1:
-            delays = self._random.integers(0, self._spread, pairs.shape[1])
-            for delay in np.unique(delays).tolist():
-                self._delayed[delay].append(pairs[:, delays == delay])
-            due = self._delayed.popleft()
-            self._delayed.append([])
-            pairs = np.concatenate(due, axis=1) if due else pairs[:, :0]
-            pairs = pairs[:, self._talking[pairs[0]]]
+        pairs = self._network.step(pairs)
+        pairs = pairs[:, self._talking[pairs[0]]]
         if pairs.shape[1]:
             self._send_frames(*pairs)
 
@@ -348,7 +342,8 @@ class Generator:
         headers["sequence"] = frames & 0xFFFF
         headers["timestamp"] = frames * FRAME_SAMPLES & 0xFFFFFFFF
         headers["ssrc"] = slots + 1
-        packets[:, HEADER.itemsize :] = payloads(self._keys[slots], frames)
+        said = payloads(self._keys[slots], frames) if self._speech is None else self._speech[frames % len(self._speech)]
+        packets[:, HEADER.itemsize :] = said
         destinations = self._destinations[slots]
         sockets = self._socket_of[slots]
         edges = [0, *(np.flatnonzero(np.diff(sockets)) + 1).tolist(), len(slots)]
@@ -421,6 +416,7 @@ def figures(result: LoadResult) -> dict[str, Any]:
         "packets_sent": result.packets_sent,
         "packets_received": result.packets_received,
         "unmatched_packets": result.unmatched,
+        "injected": result.injected,
         "late_ticks": result.late_ticks,
         "send_jitter_p50_ms": percentile(result.lateness_ms, 50),
         "send_jitter_p99_ms": percentile(result.lateness_ms, 99),
@@ -448,6 +444,8 @@ def main() -> None:
     parser.add_argument("--total", type=float, default=0.0, help="place calls anew for so many seconds")
     parser.add_argument("--loss", type=float, default=0.0, help="share of packets not sent, 0 to 1")
     parser.add_argument("--jitter", type=float, default=0.0, help="most milliseconds a packet is held back")
+    parser.add_argument("--duplicates", type=float, default=0.0, help="share of packets sent twice, 0 to 1")
+    parser.add_argument("--speech", type=Path, help="a WAV (mono, 8 kHz, 16 bit) that all callers say instead of noise")
     parser.add_argument("--echo", action="store_true", help="the server echoes from one port")
     parser.add_argument("--no-arrivals", action="store_true", help="no jitter and loss figures: for long runs")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line, each call included")
@@ -462,6 +460,8 @@ def main() -> None:
         total_s=options.total,
         loss=options.loss,
         jitter_ms=options.jitter,
+        duplicates=options.duplicates,
+        speech=options.speech,
         echo=options.echo,
         keep_arrivals=not options.no_arrivals,
     )

@@ -1,26 +1,30 @@
-"""Hours of calls on a bad network in short: 100 at once with churn, 3 % loss, 60 ms jitter and so reordering.
+"""Hours of calls on a bad network in short: 100 at once with churn, lost, late, reordered and doubled packets.
 
     python bench/soak.py --minutes 30 --json
 
-Memory, descriptors and RTP ports of the media process are watched, and each recording is set against its call. Growth
-of memory is taken between the end of the warm-up (a tenth of the time) and the end, both at full load.
+Memory, descriptors and RTP ports of the media process are watched, and the length of each recording is set against its
+call's time on the wire, between the kernel's time of the 200's arrival and the BYE's departure. Growth of memory is
+taken between the end of the warm-up (a tenth of the time, and until every slot has had its first call) and the end,
+both at full load. What the network did to the packets is counted as it was done: `injected`.
 """
 
 import argparse
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calls import generate, resident_mb
-from load import number_of, percentile
+from calls import bound_ports, descriptors, generate, resident_mb
+from load import percentile
+from load_speech import number_of
 from report import machine, print_report, progress, target, versions
 
-from demo.media_process import HOST, MediaProcess, RecordedCall, cpu_seconds
+from demo.media_process import HOST, MediaProcess, RecordedCall
 
+CPS = 20.0
 SAMPLE_S = 1.0
 SETTLE_S = 3.0
 GROWTH_LIMIT = 0.03
@@ -54,7 +58,7 @@ class Watch:
     def look(self) -> Sample:
         """A sample now."""
         at = time.monotonic() - self._began
-        return Sample(at, resident_mb(self._pid), len(list(Path(f"/proc/{self._pid}/fd").iterdir())))
+        return Sample(at, resident_mb(self._pid), descriptors(self._pid))
 
     def stop(self) -> None:
         """Ends the thread."""
@@ -62,12 +66,16 @@ class Watch:
         self._thread.join()
 
 
-def bound_ports(pid: int) -> int:
-    """UDP ports that the process holds (/proc/net/udp by the sockets' inodes)."""
-    links = [entry.readlink().name for entry in Path(f"/proc/{pid}/fd").iterdir()]
-    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
-    rows = [line.split() for line in Path("/proc/net/udp").read_text(encoding="ascii").splitlines()[1:]]
-    return sum(row[9] in inodes for row in rows)
+def growth(samples: list[Sample], *, warm_up_s: float, total_s: float) -> dict[str, Any]:
+    """Medians of the first and the last tenth of the samples at full load, and the growth between them."""
+    loaded = [sample.rss_mb for sample in samples if warm_up_s <= sample.at_s <= total_s]
+    window = max(1, len(loaded) // 10)
+    first, last = float(np.median(loaded[:window])), float(np.median(loaded[-window:]))
+    return {
+        "rss_mb": {"after_warm_up": round(first, 1), "at_end": round(last, 1)},
+        "rss_mb_by_tenth": [round(float(np.median(part)), 1) for part in np.array_split(np.array(loaded), 10)],
+        "rss_growth": round(last / first - 1, 4),
+    }
 
 
 def lengths(recorded: list[RecordedCall], calls: list[dict[str, Any]]) -> dict[str, Any]:
@@ -90,37 +98,68 @@ def lengths(recorded: list[RecordedCall], calls: list[dict[str, Any]]) -> dict[s
     }
 
 
-def soak(folder: Path, *, minutes: float, calls: int, seconds: float, loss: float, jitter_ms: float) -> dict[str, Any]:
-    """One soak; its figures."""
-    with MediaProcess(folder, HOTLINE_SIP__MAX_CALLS=str(2 * calls)) as media:
-        idle, ports = len(list(Path(f"/proc/{media.pid}/fd").iterdir())), bound_ports(media.pid)
-        cpu, watch = cpu_seconds(media.pid), Watch(media.pid)
-        impaired = ["--loss", str(loss), "--jitter", str(jitter_ms), "--no-arrivals"]
-        churn = ["--calls", str(calls), "--seconds", str(seconds), "--cps", "20", "--total", str(60 * minutes)]
-        told = generate(HOST, media.sip_port, *impaired, *churn, timeout_s=60 * minutes + 2 * seconds + 60)
-        watch.stop()
-        figures = told["figures"]
-        recorded = media.wait_for_calls(figures["answered"], timeout_s=30)
-        time.sleep(SETTLE_S)
-        left, left_ports = watch.look().descriptors, bound_ports(media.pid)
-        loaded = [sample.rss_mb for sample in watch.samples if 6 * minutes <= sample.at_s <= 60 * minutes]
-        window = max(1, len(loaded) // 10)
-        first, last = float(np.median(loaded[:window])), float(np.median(loaded[-window:]))
-        return {
-            "calls": len(told["calls"]),
-            "concurrent": figures["concurrent"],
-            "lost_calls": figures["lost_calls"],
-            "packets_sent": figures["packets_sent"],
-            "call_seconds": figures["call_seconds"],
-            "answer_p99_ms": figures["answer_p99_ms"],
-            "cpu_s_per_call_s": round((cpu_seconds(media.pid) - cpu) / max(figures["call_seconds"], 1e-9), 6),
-            "rss_mb": {"after_warm_up": round(first, 1), "at_end": round(last, 1)},
-            "rss_growth": round(last / first - 1, 4),
-            "descriptors": {"before": idle, "most": max(s.descriptors for s in watch.samples), "after": left},
-            "udp_ports": {"before": ports, "after": left_ports},
-            "generator": figures["generator"],
-            **lengths(recorded, told["calls"]),
-        }
+@dataclass(frozen=True)
+class Soak:
+    """What is done for how long; `loss` and `duplicates` are shares of packets."""
+
+    minutes: float
+    calls: int
+    seconds: float
+    loss: float
+    duplicates: float
+    jitter_ms: float
+
+    @property
+    def total_s(self) -> float:
+        return 60 * self.minutes
+
+    @property
+    def warm_up_s(self) -> float:
+        return max(self.total_s / 10, self.calls / CPS + self.seconds)
+
+    def options(self) -> list[str]:
+        """The generator's."""
+        impaired = ["--loss", self.loss, "--duplicates", self.duplicates, "--jitter", self.jitter_ms, "--no-arrivals"]
+        churn = ["--calls", self.calls, "--seconds", self.seconds, "--cps", CPS, "--total", self.total_s]
+        return [str(option) for option in (*impaired, *churn)]
+
+    def run(self, folder: Path) -> dict[str, Any]:
+        """All of it; its figures."""
+        with MediaProcess(folder, HOTLINE_SIP__MAX_CALLS=str(2 * self.calls)) as media:
+            idle, ports, cpu, watch = (
+                descriptors(media.pid),
+                bound_ports(media.pid),
+                media.cpu_seconds(),
+                Watch(media.pid),
+            )
+            timeout_s = self.total_s + 2 * self.seconds + 60
+            told = generate(HOST, media.sip_port, *self.options(), timeout_s=timeout_s)
+            watch.stop()
+            figures = told["figures"]
+            recorded = media.wait_for_calls(figures["answered"], timeout_s=30)
+            time.sleep(SETTLE_S)
+            copied = (
+                "concurrent",
+                "lost_calls",
+                "packets_sent",
+                "injected",
+                "call_seconds",
+                "answer_p99_ms",
+                "generator",
+            )
+            return {
+                "calls": len(told["calls"]),
+                **{name: figures[name] for name in copied},
+                "cpu_s_per_call_s": round((media.cpu_seconds() - cpu) / max(figures["call_seconds"], 1e-9), 6),
+                **growth(watch.samples, warm_up_s=self.warm_up_s, total_s=self.total_s),
+                "descriptors": {
+                    "before": idle,
+                    "most": max(sample.descriptors for sample in watch.samples),
+                    "after": descriptors(media.pid),
+                },
+                "udp_ports": {"before": ports, "after": bound_ports(media.pid)},
+                **lengths(recorded, told["calls"]),
+            }
 
 
 def main() -> None:
@@ -129,19 +168,23 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=100, help="at once")
     parser.add_argument("--seconds", type=float, default=40.0, help="of the longest call; the shortest is a fifth")
     parser.add_argument("--loss", type=float, default=0.03)
+    parser.add_argument("--duplicates", type=float, default=0.01)
     parser.add_argument("--jitter", type=float, default=60.0, help="milliseconds")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     options = parser.parse_args()
-    progress(f"{options.calls} calls at once for {options.minutes:g} minutes ...")
+    soak = Soak(
+        minutes=options.minutes,
+        calls=options.calls,
+        seconds=options.seconds,
+        loss=options.loss,
+        duplicates=options.duplicates,
+        jitter_ms=options.jitter,
+    )
+    if soak.total_s < soak.warm_up_s + 10 * SAMPLE_S:
+        parser.error(f"--minutes: {soak.warm_up_s:g} s of warm-up leave no time to measure")
+    progress(f"{soak.calls} calls at once for {soak.minutes:g} minutes ...")
     with tempfile.TemporaryDirectory() as folder:
-        figures = soak(
-            Path(folder),
-            minutes=options.minutes,
-            calls=options.calls,
-            seconds=options.seconds,
-            loss=options.loss,
-            jitter_ms=options.jitter,
-        )
+        figures = soak.run(Path(folder))
     leaked = figures["descriptors"]["after"] - figures["descriptors"]["before"]
     targets = {
         "rss_growth": target(figures["rss_growth"], GROWTH_LIMIT, "share"),
@@ -155,9 +198,7 @@ def main() -> None:
         "benchmark": "soak",
         "machine": machine(),
         "versions": versions("hotline", "sippy", "numpy"),
-        "minutes": options.minutes,
-        "loss": options.loss,
-        "jitter_ms": options.jitter,
+        "soak": asdict(soak),
         **figures,
         "targets": targets,
     }

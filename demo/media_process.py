@@ -130,16 +130,7 @@ class MediaProcess:
 
     def answers(self, *, timeout_s: float = 0.3) -> bool:
         """Whether an OPTIONS gets its 200."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((HOST, 0))
-            port = probe.getsockname()[1]
-            probe.sendto(options(port, self.sip_port), self.address)
-            if not select.select([probe], [], [], timeout_s)[0]:
-                return False
-            try:
-                return SipMessage.parse(probe.recv(65536)).status == 200
-            except (OSError, ProtocolError):
-                return False
+        return answers(self.sip_port, timeout_s=timeout_s)
 
     def recordings(self) -> list[Path]:
         """All recordings of the spool folder, whether a journal belongs to them or not."""
@@ -201,6 +192,19 @@ def free_port(host: str = HOST, *, kind: socket.SocketKind = socket.SOCK_DGRAM, 
                 stack.enter_context(socket.socket(socket.AF_INET, kind)).bind((host, port))
             return first
     raise UnavailableError(f"no free port at {host}")
+
+
+def answers(sip_port: int, *, timeout_s: float = 0.3) -> bool:
+    """Whether an OPTIONS to a loopback port gets its 200."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((HOST, 0))
+        probe.sendto(options(probe.getsockname()[1], sip_port), (HOST, sip_port))
+        if not select.select([probe], [], [], timeout_s)[0]:
+            return False
+        try:
+            return SipMessage.parse(probe.recv(65536)).status == 200
+        except (OSError, ProtocolError):
+            return False
 
 
 def options(from_port: int, to_port: int) -> bytes:

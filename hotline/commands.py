@@ -102,11 +102,11 @@ def _text(value: object) -> str:
 class Outcome:
     """What became of a command: done, or failed with `error`, a sentence for whoever sent it."""
 
-    error: str = ""
+    error: str | None = None
 
     @property
     def done(self) -> bool:
-        return not self.error
+        return self.error is None
 
     def event(self, command: Command, now: datetime) -> Event:
         """`control.done` or `control.failed`."""

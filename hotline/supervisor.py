@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 STOP_GRACE_S = 4.0
 READY_TIMEOUT_S = 60.0
 FIRST_BACKOFF_S = 0.5
-MAX_BACKOFF_S = 30.0
-HEALTHY_AFTER_S = 30.0
+MAX_BACKOFF_S = 5.0  # a hotline that does not answer is worse than one that tries in vain
+HEALTHY_AFTER_S = 5.0
 MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes, Valkey needs a few
 PR_SET_PDEATHSIG = 1
 

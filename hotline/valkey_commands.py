@@ -90,7 +90,7 @@ class ValkeyCommands:
 
 def _read_record(record: Any) -> str | Outcome:
     values = json.loads(record)
-    return Outcome(str(values["error"])) if "error" in values else str(values["holder"])
+    return str(values["holder"]) if "holder" in values else Outcome(values["error"])
 
 
 @dataclass(frozen=True, kw_only=True)

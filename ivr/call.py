@@ -442,7 +442,7 @@ class Call(Conversation):
             "call_id": self.call_id,
             **self._identity(),
             "parties": parties,
-            "captions": self.record.captions.recent,
+            "captions": list(self.record.captions.recent),
         }
         self.services.publisher.put_state("call", self.call_id, state, ttl_s=STATE_TTL_S)
 

@@ -119,7 +119,10 @@ class FlowRun:
         match event:
             case NumberAssigned(number, lookup_code):
                 self._host.note("number", number=number, lookup_code=lookup_code)
+        begun = self._state.demand_start_ms
         self._state, commands = self._machine.step(self._state, event, now)
+        if begun is None and self._state.demand_start_ms is not None:  # so that a crash leaves a demand behind
+            self._host.note("demand_begun", start_ms=self._state.demand_start_ms)
         for command in commands:
             self._carry_out(command)
         if not self._state.over:

@@ -8,19 +8,32 @@ Kinds and their fields (all offsets are milliseconds since the call was answered
 
 | kind | fields |
 |---|---|
-| opened | call_id, node, sip_call_id, caller, called, peer, codec, sample_rate |
+| opened | call_id, node, sip_call_id, caller, called, peer, codec, sample_rate; direction (in, out), purpose (flow, internal, \
+outgoing), flow, variables (of a call of ours) |
 | answered | answer_ms (INVITE to 200 OK) |
 | prompt | start_ms, end_ms, text: what our side said |
 | digit | offset_ms, digit |
+| demand_begun | start_ms: `demand` follows, if need be after a crash |
 | demand | start_ms, end_ms: the span in which the caller told the demand; may come several times |
 | segment | speaker, start_ms, end_ms, words [[text, start_ms, end_ms, confidence]]: a final caption |
 | number | number, lookup_code: told to the caller |
-| held / resumed | offset_ms |
+| held / resumed | party, offset_ms |
+| joined / left | party, offset_ms; joined also role: somebody else takes part |
+| transferred | party, target, offset_ms |
+| queued | queue, offset_ms |
+| unqueued | reason (connected, left, full, closed, timeout), offset_ms |
+| variable | name, value |
+| survey | question, answer |
+| call_back | queue: the caller wants to be called back |
+| alarm | words, offset_ms: danger to life was heard |
+| recording | paused (bool), offset_ms |
+| quality | party, received, sent, round_trip_ms (`StreamQuality`) |
 | ended | duration_ms; reason (see below) |
 | captions | complete (bool): whether `segment` lines cover the whole call; model, engine, demo of the recognizer |
 | closed | nothing follows; the worker may take the call |
 
-Reasons: caller_hangup, completed, media_timeout, time_limit, shutdown, internal_error, media_crashed.
+Reasons: caller_hangup, completed, media_timeout, time_limit, shutdown, internal_error, media_crashed, transferred,
+cancelled, session_expired, error.
 """
 
 import json

@@ -1,7 +1,7 @@
 """What a killed media process left behind: its journals are closed and its recordings made playable."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from hotline.errors import InvalidInputError
@@ -10,30 +10,53 @@ from recordings.recorder import repair_wav, wav_info
 
 log = logging.getLogger(__name__)
 
+MEDIA_CRASHED = "media_crashed"
 
-def recover_spool(spool: Path, *, now: datetime) -> list[Path]:
-    """Closes every open journal in a node's spool folder; returns their paths.
 
-    Run it before the node takes calls: an open journal belongs to a dead predecessor.
+def recover_spool(spool: Path, *, now: datetime) -> list[Journal]:
+    """Closes every open journal in a node's spool folder; returns them as they are then.
+
+    Run it before the node takes calls: an open journal belongs to a dead predecessor. Killed on the way, it does the
+    rest when it runs again.
     """
     recovered = []
     for path in sorted(spool.glob(f"*{JOURNAL_SUFFIX}")):
         journal = Journal.read(path)
         if journal.closed:
             continue
-        duration_ms = 0
-        if journal.audio_path.exists():
-            try:
-                repair_wav(journal.audio_path)
-                duration_ms = wav_info(journal.audio_path).duration_ms
-            except (InvalidInputError, OSError) as error:
-                log.error("recording %s cannot be repaired: %s", journal.audio_path, error)
+        duration_ms = _repaired_length(journal.audio_path)
         writer = JournalWriter(path)
         if journal.first("ended") is None:
-            writer.append("ended", now, reason="media_crashed", duration_ms=duration_ms)
+            begun = [entry.data.get("start_ms") for entry in journal.all("demand_begun")]
+            if len(begun) > sum(1 for _ in journal.all("demand")):  # the caller was telling it
+                writer.append("demand", now, start_ms=begun[-1], end_ms=duration_ms)
+            writer.append(
+                "ended", _time_of_death(journal, duration_ms, now), reason=MEDIA_CRASHED, duration_ms=duration_ms
+            )
         writer.append("captions", now, complete=False)
         writer.append("closed", now)
         writer.close()
-        recovered.append(path)
+        recovered.append(Journal.read(path))
         log.warning("call %s was cut short by a crash; its recording is kept", journal.call_id)
     return recovered
+
+
+def _repaired_length(path: Path) -> int:
+    """Milliseconds of a recording that is made playable; 0 where there is none or it cannot be."""
+    try:
+        repair_wav(path)
+        return wav_info(path).duration_ms
+    except FileNotFoundError:
+        return 0
+    except (InvalidInputError, OSError) as error:
+        log.error("recording %s cannot be repaired: %s", path, error)
+        return 0
+
+
+def _time_of_death(journal: Journal, duration_ms: int, now: datetime) -> datetime:
+    """When the last thing happened that is known of: a journal line, or the end of the recording."""
+    answered = journal.first("answered")
+    known = [entry.at for entry in journal.entries]
+    if answered is not None:
+        known.append(answered.at + timedelta(milliseconds=duration_ms))
+    return min(now, max(known, default=now))

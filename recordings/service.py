@@ -16,14 +16,23 @@ from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, Journal, JournalEntry
 from recordings import repository
 from recordings.models import Call, Recording
 from recordings.peaks import peaks_of, serialize_peaks
+from recordings.recovery import MEDIA_CRASHED
 from recordings.store import RecordingStore
 
 log = logging.getLogger(__name__)
 
 PEAKS_SUFFIX = ".peaks.json"
 DAMAGED_SUFFIX = ".damaged"
-MEDIA_CRASHED = "media_crashed"
-_COLUMNS = {"opened", "answered", "ended", "segment", "number", "captions", "closed"}  # kinds that need no copy
+_COLUMNS = {
+    "opened",
+    "answered",
+    "ended",
+    "segment",
+    "number",
+    "captions",
+    "closed",
+    "demand_begun",
+}  # kinds that need no copy
 
 
 @dataclass(frozen=True, kw_only=True)

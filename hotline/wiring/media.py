@@ -53,8 +53,13 @@ def run(settings: Settings, stop: threading.Event) -> None:
     def enqueue(name: str, arguments: dict[str, Any]) -> None:
         publisher.submit(lambda: jobs.enqueue(name, **arguments))
 
-    for path in recover_spool(spool, now=clock.now()):
-        enqueue("ingest_call", {"journal_path": f"{settings.node}/{path.name}"})
+    for journal in recover_spool(spool, now=clock.now()):
+        enqueue("ingest_call", {"journal_path": f"{settings.node}/{journal.path.name}"})
+        publisher.drop_state("call", journal.call_id)
+        ended = journal.first("ended")
+        if ended is not None:
+            data = {"call_id": journal.call_id, **ended.data}
+            publisher.publish(Event(name="call.ended", at=ended.at, data=data))
     journals = JournalThread()
     journals.start()
     recorders = RecorderThread()

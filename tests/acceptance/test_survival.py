@@ -1,5 +1,6 @@
 """A real call becomes a ticket, whatever process dies meanwhile."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import wave
 from pathlib import Path
 
 import pytest
-from conftest import Product, wait_for
+from conftest import ROOT, Product, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -116,3 +117,13 @@ def test_a_second_start_is_refused_and_leaves_calls_alone(product: Product) -> N
     product.await_tickets(1)
     (row,) = product.calls()
     assert row.end_reason == "caller_hangup"
+
+
+def test_calls_that_media_held_when_it_was_killed_are_kept_to_the_last_second() -> None:
+    command = [sys.executable, "bench/survival.py", "--calls", "8", "--kills", "2", "--json"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads(ran.stdout.splitlines()[-1])
+    assert report["cut_short"] >= 16
+    assert report["end_reasons"]["media_crashed"] == report["cut_short"]
+    assert {name: one for name, one in report["targets"].items() if not one["met"]} == {}

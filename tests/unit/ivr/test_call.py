@@ -63,8 +63,8 @@ def test_a_whole_call_leaves_a_journal_the_worker_can_use(desk: Site) -> None:
     assert not desk.journal().closed
     desk.captions_end(complete=True)
     assert desk.kinds() == [
-        *["opened", "answered", "prompt", "prompt", "segment", "digit", "demand", "number", "prompt", "prompt"],
-        *["quality", "ended", "captions", "closed"],
+        *["opened", "answered", "prompt", "prompt", "demand_begun", "segment", "digit", "demand"],
+        *["number", "prompt", "prompt", "quality", "ended", "captions", "closed"],
     ]
     journal = desk.journal()
     ended = journal.first("ended")
@@ -102,6 +102,9 @@ def test_a_caller_who_hangs_up_while_speaking_has_told_a_demand(desk: Site) -> N
     assert demand is not None
     assert ended is not None
     assert demand.data["end_ms"] - demand.data["start_ms"] == 3000
+    begun = desk.journal().first("demand_begun")  # all that a crash would have left of it
+    assert begun is not None
+    assert begun.data == {"start_ms": demand.data["start_ms"]}
     assert ended.data["reason"] == "caller_hangup"
     assert not desk.dialog.hung_up
 
