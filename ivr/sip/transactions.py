@@ -9,6 +9,7 @@ import sippy.Core.EventDispatcher
 import sippy.Network_server
 import sippy.SipTransactionManager
 import sippy.Udp_server
+from sippy.SipResponse import SipResponse
 from sippy.SipTransactionManager import RINGING, TRYING, SipTransactionManager
 
 from ivr.sip.sanity import Refusal, check
@@ -76,6 +77,12 @@ class TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy i
     def transmitReq(self, t: Any, msg: Any, address: Any, checksum: Any) -> None:  # noqa: N802 - sippy's name
         """An ACK follows Contact and route set only to who is heard, and never to a name."""
         super().transmitReq(t, msg, address if self._door.hears(str(address[0])) else t.address, checksum)
+
+    def transmitMsg(self, userv: Any, msg: Any, address: Any, cachesum: Any, compact: Any = False) -> None:  # noqa: N802 - sippy's name
+        """What sippy answers by itself, to a CANCEL above all, gets a To tag too (RFC 3261 section 8.2.6.2)."""
+        if isinstance(msg, SipResponse) and msg.getHFBody("to").getTag() is None:
+            msg.getHFBody("to").genTag()
+        super().transmitMsg(userv, msg, address, cachesum, compact)
 
     def answer(self, response: Any, t: Any, *, on_ack: Callable[[Any], None], on_no_ack: Callable[[], None]) -> None:
         """Answers an INVITE within a dialog with a 2xx, repeated until it is acknowledged."""

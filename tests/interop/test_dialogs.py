@@ -674,6 +674,19 @@ def test_a_caller_gives_up_while_it_rings(office: Office, far: FarEnd) -> None:
     assert handler.is_told_nothing()
 
 
+def test_a_cancel_after_the_answer_changes_nothing(office: Office, far: FarEnd) -> None:
+    before = far.remote
+    assert far.ask("INVITE", body=FAR_SDP, branch="z9hG4bKlate").status == 200
+    far.ack()
+    dialog, far.remote = far.remote, before
+    late = far.ask("CANCEL", branch="z9hG4bKlate", cseq=1)
+    assert late.status in (200, 481)
+    assert ";tag=" in late.header("to"), "RFC 3261 section 8.2.6.2"
+    far.remote = dialog
+    assert office.call()[2].is_told_nothing()
+    far.hang_up()
+
+
 def test_a_call_is_refused_with_a_time_to_come_back(office: Office, far: FarEnd) -> None:
     office.answers = False
     far.send(far.request("INVITE", body=FAR_SDP))

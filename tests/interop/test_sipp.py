@@ -1,104 +1,113 @@
-import subprocess
-from collections.abc import Callable
+"""SIPp as trunk and as phone: its exit code and our journal must agree on what happened."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from office_rig import SETTINGS, TRUNK, add_extensions, secret
+from sipp_rig import Sipp
 
 from demo.compare import caller_channel_matches
 from demo.g711 import Law, decode, encode
-from demo.media_process import MediaProcess, free_port
+from demo.media_process import MediaProcess, RecordedCall
 
-CALLER_HOST = "127.0.0.2"
-SCENARIO = """<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE scenario SYSTEM "sipp.dtd">
-<scenario name="a caller with a recorded voice">
-  <send retrans="500"><![CDATA[
-    INVITE sip:12345@[remote_ip]:[remote_port] SIP/2.0
-    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-    From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]SIPp[call_number]
-    To: <sip:12345@[remote_ip]:[remote_port]>
-    Call-ID: [call_id]
-    CSeq: 1 INVITE
-    Contact: <sip:{caller}@[local_ip]:[local_port]>
-    Max-Forwards: 70
-    Content-Type: application/sdp
-    Content-Length: [len]
-
-    v=0
-    o=- 1 1 IN IP[local_ip_type] [local_ip]
-    s=-
-    c=IN IP[media_ip_type] [media_ip]
-    t=0 0
-    m=audio [rtpstream_audio_port] RTP/AVP {payload}
-    a=rtpmap:{payload} {codec}/8000
-  ]]></send>
-  <recv response="100" optional="true"/>
-  <recv response="180" optional="true"/>
-  <recv response="200" rrs="true"/>
-  <send><![CDATA[
-    ACK [next_url] SIP/2.0
-    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-    From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]SIPp[call_number]
-    [last_To:]
-    Call-ID: [call_id]
-    CSeq: 1 ACK
-    Max-Forwards: 70
-    Content-Length: 0
-
-  ]]></send>
-  <nop><action><exec rtp_stream="{audio},1,{payload},{codec}/8000"/></action></nop>
-  <pause milliseconds="5000"/>
-  <send retrans="500"><![CDATA[
-    BYE [next_url] SIP/2.0
-    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-    From: <sip:{caller}@[local_ip]:[local_port]>;tag=[pid]SIPp[call_number]
-    [last_To:]
-    Call-ID: [call_id]
-    CSeq: 2 BYE
-    Max-Forwards: 70
-    Content-Length: 0
-
-  ]]></send>
-  <recv response="200"/>
-</scenario>
-"""
+MEDIA_SETTINGS = SETTINGS
+PHONE = "127.0.0.5"
+Start = Callable[..., Sipp]
 
 
-@pytest.mark.parametrize(("law", "caller"), [(Law.PCMA, "13900000008"), (Law.PCMU, "13900000000")])
+@pytest.fixture(scope="module", autouse=True)
+def _extensions(media: MediaProcess) -> None:
+    add_extensions(media)
+
+
+@pytest.fixture
+def sipp(media: MediaProcess, program: Callable[[str, str], str], tmp_path: Path) -> Iterator[Start]:
+    """Starts SIPp in a scenario; what still runs at the end of the test is stopped."""
+    name = program("sipp", "sip-tester")
+    started: list[Sipp] = []
+
+    def start(scenario: str, *, host: str = TRUNK, **more: Any) -> Sipp:
+        started.append(Sipp(name, scenario, media, tmp_path, host=host, **more))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+@pytest.fixture
+def placed(media: MediaProcess, sipp: Start) -> Callable[[str], RecordedCall]:
+    """Plays a scenario as a trunk's caller and returns the call that we recorded."""
+
+    def place(scenario: str, **keys: str) -> RecordedCall:
+        caller = f"139{secrets.randbelow(10**8):08d}"
+        sipp(scenario, keys={"caller": caller, **keys}).succeeds()
+        (call,) = media.calls_of(caller)
+        assert call.first("ended")["reason"] == "caller_hangup"
+        return call
+
+    return place
+
+
+Placed = Callable[..., RecordedCall]
+
+
+def told(call: RecordedCall, *kinds: str) -> list[str]:
+    """The kinds of the journal's lines, in order, of those asked for."""
+    return [line["kind"] for line in call.journal if line["kind"] in kinds]
+
+
+@pytest.mark.parametrize("law", [Law.PCMA, Law.PCMU])
 def test_a_call_of_sipp_is_recorded_sample_by_sample(
-    media: MediaProcess,
-    program: Callable[[str, str], str],
-    tmp_path: Path,
-    utterance: NDArray[np.int16],
-    law: Law,
-    caller: str,
+    placed: Placed, tmp_path: Path, utterance: NDArray[np.int16], law: Law
 ) -> None:
-    sipp = program("sipp", "sip-tester")
     payload = encode(utterance, law)
-    audio = tmp_path / "voice.raw"
-    audio.write_bytes(payload)
-    scenario = tmp_path / "caller.xml"
-    scenario.write_text(SCENARIO.format(caller=caller, payload=law.value, codec=law.name, audio=audio))
-    before = len(media.calls())
-    options = ["-sf", str(scenario), "-m", "1", "-nostdin", "-timeout", "20s", "-timeout_error"]
-    addresses = ["-i", CALLER_HOST, "-p", str(free_port(CALLER_HOST)), "-mi", CALLER_HOST]
-    ran = subprocess.run(
-        [sipp, f"127.0.0.1:{media.sip_port}", *options, *addresses],
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
-    call = next(c for c in media.wait_for_calls(before + 1) if c.first("opened")["caller"] == caller)
+    (tmp_path / "voice.raw").write_bytes(payload)
+    call = placed("basic", payload=str(law.value), codec=law.name)
     opened, ended = call.first("opened"), call.first("ended")
-    assert (opened["called"], opened["peer"], opened["codec"]) == ("12345", CALLER_HOST, law.name)
-    assert ended["reason"] == "caller_hangup"
+    assert (opened["called"], opened["peer"], opened["codec"]) == ("12345", TRUNK, law.name)
     stereo = call.channels()
     assert abs(len(stereo) / 8 - ended["duration_ms"]) <= 120, "but for the jitter buffer"
     assert 4900 < ended["duration_ms"] < 6500
     assert caller_channel_matches(stereo[:, 0], decode(payload, law)).exact
     assert np.abs(stereo[:, 1]).max() > 3000, "the announcement is on our side's channel"
+
+
+def test_hold_is_understood_in_every_form(placed: Placed) -> None:
+    assert told(placed("hold"), "held", "resumed") == ["held", "resumed"] * 3
+
+
+def test_an_update_holds_and_resumes(placed: Placed) -> None:
+    assert told(placed("update"), "held", "resumed") == ["held", "resumed"]
+
+
+def test_a_late_offer_is_answered_in_the_acknowledgement(placed: Placed) -> None:
+    call = placed("late_offer")
+    assert call.first("opened")["codec"] == "PCMA"
+    assert np.abs(call.channels()[:, 1]).max() > 3000
+
+
+def test_a_cancel_that_crosses_the_answer_leaves_the_call_to_its_bye(placed: Placed) -> None:
+    assert placed("cancel").first("answered")
+
+
+def test_digits_in_info_are_digits(placed: Placed) -> None:
+    assert [line["digit"] for line in placed("info_digits").journal if line["kind"] == "digit"] == ["4", "2", "#"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="SIPp sends telephone events by a raw socket: only as root")
+def test_digits_as_telephone_events_are_digits(placed: Placed) -> None:
+    assert [line["digit"] for line in placed("dtmf").journal if line["kind"] == "digit"] == ["4", "2", "*", "#"]
+
+
+def test_an_extension_signs_in_calls_and_signs_out(media: MediaProcess, sipp: Start) -> None:
+    sipp("extension", host=PHONE, keys={"caller": "8001"}, secret=secret("8001")).succeeds()
+    (call,) = media.calls_of("8001")
+    assert call.first("opened")["peer"] == PHONE
+    assert call.first("ended")["reason"] == "caller_hangup"

@@ -1,0 +1,28 @@
+"""A hotline with extensions for the real agents: a trunk at 127.0.0.2, phones at any other loopback address."""
+
+import json
+
+from demo.media_process import MediaProcess
+from ivr.extensions import ExtensionFile
+
+TRUNK = "127.0.0.2"
+EXTENSIONS = ("8001", "8002", "8003", "8004")
+SETTINGS = {
+    "HOTLINE_SIP__ALLOWED_PEERS": json.dumps([f"{TRUNK}/32"]),
+    "HOTLINE_EXTENSIONS__NETWORKS": '["127.0.0.0/8"]',
+    "HOTLINE_EXTENSIONS__ALGORITHMS": '["MD5"]',  # SIPp 3.6 and baresip 1.0 stop at a challenge for SHA-256
+    "HOTLINE_DIAL_PLAN__FROM_TRUNK": '["12345"]',
+    "HOTLINE_DIAL_PLAN__BETWEEN_EXTENSIONS": "true",
+}
+
+
+def secret(extension: str) -> str:
+    """The secret of an extension."""
+    return f"a secret of {extension}"
+
+
+def add_extensions(media: MediaProcess) -> None:
+    """While the process runs: it reads the file when it needs it."""
+    file = ExtensionFile(media.data_dir / "extensions.json", realm="hotline")
+    for name in EXTENSIONS:
+        file.add(name, display_name=f"{name} 座席", password=secret(name))
