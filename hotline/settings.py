@@ -93,6 +93,7 @@ class SipSettings(Section):
     )
     allowed_peers: Networks = Field(("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"), min_length=1)
     max_calls: int = Field(200, ge=1, description="calls at once; one more gets 503 with Retry-After")
+    dns_servers: Names = Field((), description="HOST or HOST:PORT, asked for carriers; empty: the system's")
     session_s: int = Field(1800, ge=90, le=86400, description="a session is refreshed within this time (RFC 4028)")
     session_min_s: int = Field(90, ge=90, le=86400, description="a shorter session is refused with 422")
 
@@ -115,15 +116,38 @@ class SipSettings(Section):
 
 
 class TrunkSettings(Section):
-    """A carrier or PBX that we register with, as one entry of `[[trunks]]`."""
+    """A carrier or PBX that we register with or that knows our address, as one entry of `[[trunks]]`."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
-    domain: str = Field(pattern=r"^[A-Za-z0-9.:-]+$", description="in REGISTER and From")
+    domain: str = Field(pattern=r"^[A-Za-z0-9.:\[\]-]+$", description="in REGISTER and From")
     servers: Names = Field((), description="HOST or HOST:PORT, tried in this order; empty: DNS SRV of the domain")
-    username: str = Field(min_length=1, max_length=128)
-    password: SecretStr
+    networks: Networks = Field((), description="further addresses that its calls come from")
+    username: str = Field("", max_length=128, description="empty: no registration, it knows our address")
+    password: SecretStr = SecretStr("")
+    registers: bool = Field(True, description="false: username and password only answer its questions")
+    contact: str = Field("", description="HOST or HOST:PORT where it shall call us: an edge; empty: this process")
     expires_s: int = Field(600, ge=60, le=86400, description="asked for; refreshed in time")
+    backoff_s: float = Field(5.0, gt=0, description="wait after all servers failed; doubled up to backoff_max_s")
+    backoff_max_s: float = Field(120.0, gt=0)
     options_s: float = Field(30.0, ge=0, description="an OPTIONS keepalive so often; 0: none")
+    max_missed: int = Field(3, ge=1, description="keepalives without an answer until a server is down")
+    patience_s: float = Field(4.0, gt=0, description="a server that says nothing for so long has failed")
+    patterns: Names = Field(("!",), description="numbers outside that go out by it")
+    number_form: Literal["national", "e164", "dialled"] = "national"
+    strip: int = Field(0, ge=0, le=20, description="characters taken off the front of a number")
+    prefix: str = Field("", pattern=r"^\+?[0-9*#]{0,16}$", description="then put before it")
+    caller_id: str = Field(
+        "", pattern=r"^\+?[0-9]{0,20}$", description="what calls show; empty: the username, if a number"
+    )
+    asserted_identity: bool = Field(False, description="P-Asserted-Identity in calls: it is trusted (RFC 3325)")
+    calls: int = Field(0, ge=0, description="calls at once, both directions; 0: as any peer")
+    calls_per_s: float = Field(0.0, ge=0, description="new calls a second, both directions; 0: as any peer")
+
+    @model_validator(mode="after")
+    def _secret_with_a_name(self) -> "TrunkSettings":
+        if self.password.get_secret_value() and not self.username:
+            raise ValueError("a password goes with a username")
+        return self
 
 
 class ExtensionSettings(Section):
@@ -137,6 +161,7 @@ class ExtensionSettings(Section):
     algorithms: Annotated[tuple[Literal["SHA-256", "MD5"], ...], NoDecode, BeforeValidator(_from_json)] = Field(
         ("SHA-256", "MD5"), min_length=1, description="digests asked for, the best first (RFC 8760)"
     )
+    shared: bool = Field(False, description="media processes know each other's phones; so where media.processes > 1")
 
 
 class DialPlanSettings(Section):
@@ -261,7 +286,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(SecretStr(""), description="empty: SQLite under data_dir")
     valkey_url: SecretStr = Field(SecretStr(""), description="empty: `hotline serve` starts its own on a unix socket")
     recordings_url: str = Field("", description="fsspec address of the recording store; empty: data_dir/recordings")
-    trunks: tuple[TrunkSettings, ...] = Field((), description="carriers that we register with")
+    trunks: tuple[TrunkSettings, ...] = Field((), description="carriers that calls go out by")
     sip: SipSettings = SipSettings()
     extensions: ExtensionSettings = ExtensionSettings()
     dial_plan: DialPlanSettings = DialPlanSettings()
@@ -355,6 +380,8 @@ class Settings(BaseSettings):
                 update={
                     "node": self.node if index == 0 else f"{self.node}-{index + 1}",
                     "sip": self.sip.model_copy(update={"port": self.sip.port + index}),
+                    "extensions": self.extensions.model_copy(update={"shared": True}),
+                    "trunks": self.trunks if index == 0 else tuple(_unregistered(trunk) for trunk in self.trunks),
                     "media": self.media.model_copy(
                         update={"processes": 1, "rtp_port_min": share[0], "rtp_port_max": share[-1]}
                     ),
@@ -401,6 +428,11 @@ class Settings(BaseSettings):
         plain["recordings_url"] = mask_url(self.effective_recordings_url())
         plain["asr"]["url"] = mask_url(self.effective_asr_url())
         return plain
+
+
+def _unregistered(trunk: TrunkSettings) -> TrunkSettings:
+    """A trunk of a second process: a carrier would send each call to every process that registers."""
+    return trunk.model_copy(update={"registers": False})
 
 
 def config_file() -> Path | None:

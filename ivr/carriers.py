@@ -37,10 +37,13 @@ class Carrier:
     """A trunk, as one entry of `[[trunks]]` sets it.
 
     `servers`: HOST or HOST:PORT in order; none: DNS SRV of `domain`. `registers`: we sign in there with REGISTER, else
-    it knows our address. `carries`: patterns of the numbers, in canonical form, that go out by it. A number is written
-    in `number_form`, loses `strip` characters and gets `prefix`. `calls`, `calls_per_s`: at once and a second, in both
-    directions; 0: only the limits of any peer. `options_s`: an OPTIONS keepalive so often (0: none), down after
-    `max_missed` without an answer. `patience_s`: how long a server may say nothing.
+    it knows our address; `contact`: HOST or HOST:PORT where it shall call us, empty: where we are. After a round in
+    which no server let us sign in we wait for `backoff_s`, doubled each time up to `backoff_max_s`. `options_s`: an
+    OPTIONS keepalive so often (0: none), down after `max_missed` without an answer. `patience_s`: how long a server may
+    say nothing.
+
+    `carries`: patterns of the numbers, in canonical form, that go out by it. A number is written in `number_form`,
+    loses `strip` characters and gets `prefix`.
     """
 
     name: str
@@ -53,14 +56,20 @@ class Carrier:
     options_s: float = 30.0
     max_missed: int = 3
     patience_s: float = 4.0
+    backoff_s: float = 5.0
+    backoff_max_s: float = 120.0
+    contact: str = ""
     carries: tuple[re.Pattern[str], ...] = ()
     number_form: NumberForm = NumberForm.NATIONAL
     strip: int = 0
     prefix: str = ""
     caller_id: str = ""
     asserted_identity: bool = False
-    calls: int = 0
-    calls_per_s: float = 0.0
+
+    @property
+    def shown(self) -> str:
+        """The number that calls by this carrier show, empty where it takes any."""
+        return self.caller_id or (self.username if re.fullmatch(r"\+?[0-9]{3,20}", self.username) else "")
 
     def carries_number(self, number: TelephoneNumber) -> bool:
         """Whether calls to `number` go out by this carrier."""

@@ -88,7 +88,8 @@ class Refusal:
 
 class DialPlan:
     """`from_trunk`: our numbers. `from_extension`: our numbers that extensions may ring. `outgoing`: what they may ring
-    outside. `is_extension` tells who is one; `between_extensions`: whether they may ring each other.
+    outside, in the one form that `canonical` gives a number, so that no other spelling gets past it. `is_extension`
+    tells who is one; `between_extensions`: whether they may ring each other.
     """
 
     def __init__(
@@ -99,12 +100,14 @@ class DialPlan:
         outgoing: Iterable[str] = (),
         between_extensions: bool = False,
         is_extension: Callable[[str], bool] = lambda _name: False,
+        canonical: Callable[[str], str] = str,
     ) -> None:
         self._from_trunk = tuple(map(compile_pattern, from_trunk))
         self._from_extension = tuple(map(compile_pattern, from_extension))
         self._outgoing = tuple(map(compile_pattern, outgoing))
         self._between = between_extensions
         self.is_extension = is_extension
+        self._canonical = canonical
         self.counters: Counter[str] = Counter()
 
     def decide(self, origin: Origin, called: str) -> Route | Refusal:
@@ -125,7 +128,8 @@ class DialPlan:
                     return ToNumber(called)
                 if self._between and called != name and self.is_extension(called):
                     return ToExtension(called)
-                return ToTrunk(called) if _any(self._outgoing, called) else Refusal("not_in_plan")
+                outside = self._canonical(called)
+                return ToTrunk(outside) if _any(self._outgoing, outside) else Refusal("not_in_plan")
 
 
 def _any(patterns: tuple[re.Pattern[str], ...], called: str) -> bool:

@@ -68,8 +68,8 @@ class SiteDirectory:
                 username=carrier.username,
                 password=carrier.password,
                 trunk=carrier.name,
-                domain=carrier.domain if carrier.registers else "",
-                caller_id=carrier.caller_id,
+                domain=carrier.domain if carrier.username else "",
+                caller_id=carrier.shown,
                 asserted=carrier.asserted_identity,
                 patience_s=carrier.patience_s,
             )
@@ -80,7 +80,7 @@ class SiteDirectory:
 
     def caller_id(self, number: str) -> str:
         called = self._numbering.parse(number)
-        return next((carrier.caller_id for carrier in self._carriers if carrier.carries_number(called)), "")
+        return next((carrier.shown for carrier in self._carriers if carrier.carries_number(called)), "")
 
 
 def phone(binding: Binding) -> SipTarget | None:

@@ -1,11 +1,12 @@
 """Who may call, as the settings say: the one place where they become an `Admission`."""
 
 from hotline.settings import Settings, as_networks
+from hotline.wiring.trunks import carrier_accesses, numbering
 from ivr.access import PeerLimits
 from ivr.dialplan import DialPlan
 from ivr.digest import Algorithm
 from ivr.extensions import ExtensionFile
-from ivr.registrar import Registrar
+from ivr.registrar import BindingStore, Registrar
 from ivr.sip.admission import Admission
 
 
@@ -23,11 +24,14 @@ def build_plan(settings: Settings, extensions: ExtensionFile) -> DialPlan:
         outgoing=plan.outgoing,
         between_extensions=plan.between_extensions,
         is_extension=lambda name: extensions.get(name) is not None,
+        canonical=numbering(settings).canonical,
     )
 
 
-def build_admission(settings: Settings, extensions: ExtensionFile, plan: DialPlan) -> Admission:
-    """Who comes in."""
+def build_admission(
+    settings: Settings, extensions: ExtensionFile, plan: DialPlan, *, bindings: BindingStore | None = None
+) -> Admission:
+    """Who comes in. `bindings`: where registered phones are kept, if not in memory."""
     own, limits = settings.extensions, settings.limits
     return Admission(
         trunks=settings.sip.peer_networks(),
@@ -36,8 +40,12 @@ def build_admission(settings: Settings, extensions: ExtensionFile, plan: DialPla
         extensions=extensions,
         realm=own.realm,
         algorithms=tuple(map(Algorithm, own.algorithms)),
-        registrar=Registrar(min_s=own.min_expires_s, max_s=own.max_expires_s, max_contacts=own.max_contacts),
+        registrar=Registrar(
+            store=bindings, min_s=own.min_expires_s, max_s=own.max_expires_s, max_contacts=own.max_contacts
+        ),
         plan=plan,
+        carriers=carrier_accesses(settings),
+        numbering=numbering(settings),
         limits=PeerLimits(calls_per_s=limits.calls_per_s, calls=limits.calls_per_peer),
         offences=limits.offences,
         offence_window_s=limits.offence_window_s,

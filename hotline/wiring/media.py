@@ -15,11 +15,11 @@ from hotline.jobs import ValkeyJobs
 from hotline.locks import lock_exclusively
 from hotline.settings import Settings
 from hotline.wiring.access import build_admission, build_plan, open_extensions
+from hotline.wiring.trunks import Trunks
 from ivr.acd import LocalAcd
 from ivr.call_services import CallServices
 from ivr.captions import CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded
 from ivr.conversation import MUSIC
-from ivr.directory import SiteDirectory
 from ivr.exchange import Exchange
 from ivr.flow_run import Languages
 from ivr.journal import JournalThread
@@ -27,6 +27,7 @@ from ivr.media.engine import MediaEngine
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import load_languages
 from ivr.queue import Distributor
+from ivr.shared_bindings import BindingFeed, SharedBindings
 from ivr.sip import SessionPolicy, SipServer
 from recordings.recorder import RecorderThread, WavRecorder
 from recordings.recovery import recover_spool
@@ -75,10 +76,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
         playout_max_ms=settings.media.playout_max_ms,
         rtp_timeout_s=settings.media.rtp_timeout_s,
     )
+    shared = SharedBindings(publisher, node=settings.node, now=clock.now) if settings.extensions.shared else None
     exchange: Exchange | None = None
     extensions = open_extensions(settings)
     plan = build_plan(settings, extensions)
-    admission = build_admission(settings, extensions, plan)
+    admission = build_admission(settings, extensions, plan, bindings=shared)
     server = SipServer(
         address=settings.sip.address,
         port=settings.sip.port,
@@ -89,6 +91,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         answer=lambda invitation, dialog: _ready(exchange).answer(invitation, dialog),
         session_policy=SessionPolicy(interval_s=settings.sip.session_s, min_s=settings.sip.session_min_s),
     )
+    trunks = Trunks(settings, server, clock)
     services = CallServices(
         node=settings.node,
         spool=spool,
@@ -104,7 +107,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         open_captions=lambda call_id, speaker, on_event: captions.open(
             call_id, speaker=speaker, on_event=lambda event: _translate_caption(event, on_event)
         ),
-        directory=SiteDirectory(registrar=admission.registrar, now=clock.now),
+        directory=trunks.directory,
         plan=plan,
         max_call_s=settings.media.max_call_s,
         ring_s=settings.media.ring_s,
@@ -124,7 +127,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
             seats.sign_out(name)
 
     admission.registrar.on_change = phone_changed
+    feed = None if shared is None else _share(shared, bus, server, clock)
     engine.start()
+    trunks.start()
     listeners = [
         _Listener(bus, topic, lambda event, tell=tell: server.post(lambda: tell(event)))  # type: ignore[misc]
         for topic, tell in (
@@ -133,11 +138,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
             ("session", exchange.session_changed),
         )
     ]
-    threading.Thread(target=_stop_media, args=(stop, server, exchange), name="media-stop", daemon=True).start()
+    threading.Thread(target=_stop_media, args=(stop, server, exchange, trunks), name="media-stop", daemon=True).start()
     log.info("answering calls on %s:%d", settings.sip.address, settings.sip.port)
     server.run()
     for listener in listeners:
         listener.close()
+    trunks.close()
+    if feed is not None:
+        feed.close()
     engine.stop()
     captions.close()
     recorders.stop()
@@ -188,18 +196,27 @@ def _translate_caption(event: Partial | Final | StreamEnded, deliver: Callable[[
             deliver(CaptionsEnded(complete, {"model": name, "engine": engine, "demo": demo}))
 
 
-def _stop_media(stop: threading.Event, server: SipServer, exchange: Exchange) -> None:
-    """Ends the calls in progress with BYE, lets their journals close, then ends the SIP loop.
+def _share(shared: SharedBindings, bus: ValkeyBus, server: SipServer, clock: SystemClock) -> BindingFeed:
+    """Phones that sign in at another media process are known here too."""
+    shared.on_change = lambda extension: server.admission.registrar.look(extension, now=clock.now())
+    feed = BindingFeed(bus, shared, post=server.post)
+    feed.start()
+    return feed
+
+
+def _stop_media(stop: threading.Event, server: SipServer, exchange: Exchange, trunks: Trunks) -> None:
+    """Leaves the carriers, ends the calls in progress with BYE, lets their journals close, then ends the SIP loop.
 
     A journal that does not close in time (a slow disk) is closed at the next start.
     """
     stop.wait()
     server.refuse_new_calls()
+    trunks.leave()
     pause = threading.Event()
     for step in (lambda: exchange.end_all("shutdown"), exchange.give_up_captions):
         server.post(step)
         for _ in range(int(SHUTDOWN_S / 0.05)):
             pause.wait(0.05)
-            if not exchange.unfinished:
+            if not exchange.unfinished and trunks.left:
                 break
     server.stop()

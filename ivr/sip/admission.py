@@ -9,13 +9,14 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hotline.clock import Clock, SystemClock
-from hotline.errors import ConfigurationError, InvalidInputError
-from ivr.access import BanList, Network, PeerLimits, is_scanner, most_specific
+from hotline.errors import ConfigurationError, InvalidInputError, UnavailableError
+from ivr.access import BanList, Network, PeerLimits, is_scanner, most_specific, numeric_address
+from ivr.carriers import Numbering
 from ivr.dialplan import DialPlan, Extension, Origin, Refusal, Route, Trunk
 from ivr.digest import Algorithm, Credentials, DigestAuthenticator, Verdict
 from ivr.extensions import ExtensionFile
@@ -54,6 +55,15 @@ class Admitted:
         return (self.origin.name or None) if isinstance(self.origin, Trunk) else None
 
 
+@dataclass(frozen=True)
+class CarrierAccess:
+    """How a trunk's calls come in: from which further networks, and how many."""
+
+    name: str
+    networks: tuple[Network, ...] = ()
+    limits: PeerLimits | None = None
+
+
 class Admission:
     """Only on the SIP thread. `trunks`: networks that call without a secret; `phones`: networks whose phones sign in.
 
@@ -72,13 +82,17 @@ class Admission:
         registrar: Registrar | None = None,
         plan: DialPlan | None = None,
         limits: PeerLimits | None = None,
+        carriers: Sequence[CarrierAccess] = (),
+        numbering: Numbering | None = None,
         offences: int = 10,
         offence_window_s: float = 60.0,
         ban_s: float = 600.0,
         clock: Clock | None = None,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._trunks = trunks
+        self._named = tuple((network, carrier.name) for carrier in carriers for network in carrier.networks)
+        self._trunk_limits = {carrier.name: carrier.limits for carrier in carriers if carrier.limits is not None}
+        self._trunks = (*trunks, *(network for network, _ in self._named))
         self._phones = phones if extensions is not None else ()
         self._ban_exempt = ban_exempt
         self._extensions = extensions
@@ -86,6 +100,7 @@ class Admission:
         self.registrar = registrar or Registrar()
         self._plan = plan or DialPlan()
         self._limits = limits or PeerLimits(calls_per_s=100.0, calls=10_000)
+        self._numbering = numbering or Numbering()
         self.bans = BanList(offences=offences, window_s=offence_window_s, ban_s=ban_s, exempt=self._is_exempt)
         self._now = (clock or SystemClock()).now
         self._elapsed = elapsed
@@ -107,8 +122,18 @@ class Admission:
         return not self.is_trunk(host) and most_specific(host, self._phones) >= 0
 
     def set_carriers(self, carriers: dict[str, str]) -> None:
-        """The addresses of trunks that we register with, each with the trunk's name."""
+        """The addresses of the carriers' servers, each with the trunk's name."""
         self._carriers = carriers
+
+    def trunk_name(self, host: str) -> str:
+        """Which trunk `host` belongs to, empty where it is allowed by its address alone."""
+        if host in self._carriers:
+            return self._carriers[host]
+        address = numeric_address(host)
+        holding = [
+            (network.prefixlen, name) for network, name in self._named if address is not None and address in network
+        ]
+        return max(holding, default=(0, ""))[1]
 
     def ignores(self, host: str, data: bytes) -> bool:
         """Whether a message of a stranger is not even read: a banned one, a scanner."""
@@ -141,11 +166,14 @@ class Admission:
         self.offended(host)
         return False
 
-    def admit(self, request: Any, *, in_progress: Callable[[str], int]) -> Any:
-        """`Admitted`, or what sippy's callback returns to refuse the INVITE. `in_progress`: calls of an address now."""
+    def admit(
+        self, request: Any, *, in_progress: Callable[[str], int], in_trunk: Callable[[str], int] = lambda _name: 0
+    ) -> Any:
+        """`Admitted`, or what sippy's callback returns to refuse the INVITE. `in_progress`: calls of an address now,
+        `in_trunk`: of a trunk."""
         host = request.getSource()[0]
         if self.is_trunk(host):
-            origin: Origin = Trunk(self._carriers.get(host, ""))
+            origin: Origin = Trunk(self.trunk_name(host))
         elif self.is_phone(host):
             name = self._signed_in(request, user=request.getHFBody("from").getUrl().username)
             if not isinstance(name, str):
@@ -160,10 +188,24 @@ class Admission:
         if isinstance(route, Refusal):
             return self._forbidden(request, route.reason)
         retry_after_s = self._limits.admit(host, in_progress=in_progress(host), now=self._elapsed())
+        if retry_after_s is None and isinstance(origin, Trunk) and origin.name in self._trunk_limits:
+            limits = self._trunk_limits[origin.name]
+            retry_after_s = limits.admit(origin.name, in_progress=in_trunk(origin.name), now=self._elapsed())
         if retry_after_s is not None:
             self.counters["refused_limit"] += 1
             return respond(request, 503, Retry_After=str(retry_after_s))
         return Admitted(origin, route)
+
+    def admit_outgoing(self, trunk: str, *, in_progress: int) -> None:
+        """One more call of ours by a trunk with so many; raises `UnavailableError` where it may have no more."""
+        limits = self._trunk_limits.get(trunk)
+        if limits is not None and limits.admit(trunk, in_progress=in_progress, now=self._elapsed()) is not None:
+            self.counters["outgoing_limit"] += 1
+            raise UnavailableError(f"trunk {trunk} has as many calls as it may have")
+
+    def canonical(self, number: str) -> str:
+        """A caller's number in its one form; what is no number stays as it is."""
+        return self._numbering.canonical(number)
 
     def register(self, request: Any) -> Any:
         """What sippy's callback returns for a REGISTER."""

@@ -39,10 +39,11 @@ class SipDialog(ABC):
 
     ua: GuardedUA
 
-    def __init__(self, server: "SipServer", *, peer: Address, codec: Codec | None) -> None:
+    def __init__(self, server: "SipServer", *, peer: Address, codec: Codec | None, trunk: str = "") -> None:
         self._server = server
         self._peer = peer
         self._codec = codec
+        self.trunk = trunk
         self._local_host = server.local_host(peer[0])
         self._handler: CallHandler | None = None
         self._over = False
@@ -386,10 +387,11 @@ class SipDialog(ABC):
                 self.ua.rAddr = self.ua.rTarget.getTAddr()
 
     def _route(self, asked: Address) -> Address:
-        """Where a request of ours may go: a numeric address of an allowed peer, else to the peer itself."""
+        """Where a request of ours may go: to the peer, or by a trunk to another address of trunks. A phone behind NAT
+        says where it thinks it is."""
         host, port = str(asked[0]), int(asked[1])
-        allowed = 1 <= port <= 65535 and (host == self._peer[0] or self._server.allows(host))
-        return (host, port) if allowed else self._peer
+        by_trunk = self._server.allows(self._peer[0]) and self._server.allows(host)
+        return (host, port) if 1 <= port <= 65535 and (host == self._peer[0] or by_trunk) else self._peer
 
 
 def session_headers(negotiation: Any) -> tuple[Any, ...]:

@@ -37,12 +37,18 @@ class IncomingDialog(SipDialog):
         negotiation: Negotiation,
         admitted: Admitted,
     ) -> None:
-        super().__init__(server, peer=request.getSource(), codec=offer.remote.codec if offer else None)
+        super().__init__(
+            server,
+            peer=request.getSource(),
+            codec=offer.remote.codec if offer else None,
+            trunk=admitted.trunk or "",
+        )
         self._offer = offer
         self._replaces = replaces
         self._negotiation = negotiation
         self._admitted = admitted
-        self._asserted = asserted_identity(request)
+        # an identity is believed from a trunk only (RFC 3325 section 8)
+        self._asserted = asserted_identity(request) if admitted.extension is None else ("", "")
         self._privacy = wants_privacy(request)
         self._far_allows = tokens(request, "allow")
         self.ua = self.open_ua()
@@ -59,7 +65,7 @@ class IncomingDialog(SipDialog):
         _call_id, from_user, to_user, _body, _auth, from_name = event.getData()
         invitation = Invitation(
             sip_call_id=printable(self.sip_call_id)[:255],
-            caller=self._asserted[0] or number(from_user),
+            caller=self._admitted.extension or self._server.admission.canonical(self._asserted[0] or number(from_user)),
             called=number(to_user) or printable(str(to_user or ""))[:64],
             peer=self._peer[0],
             local_host=self._local_host,

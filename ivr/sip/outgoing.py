@@ -9,10 +9,12 @@ from sippy.CCEvents import CCEventConnect, CCEventRedirect, CCEventRing, CCEvent
 from sippy.MsgBody import MsgBody
 from sippy.SipAddress import SipAddress
 from sippy.SipFrom import SipFrom
+from sippy.SipRoute import SipRoute
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
 from hotline.errors import InvalidInputError
+from ivr.lookup import split_port
 from ivr.sip.causes import CallEnd, EndReason, failed
 from ivr.sip.dialog import SipDialog
 from ivr.sip.headers import ALLOW, display_name, header, printable, reasons, tokens
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ANONYMOUS = "anonymous"
 MAX_REDIRECTS = 3
 MAX_URI = 1024
 
@@ -33,22 +36,36 @@ class OutgoingDialog(SipDialog):
     """A call that we place to `target`; `handler` hears how it goes."""
 
     def __init__(
-        self, server: "SipServer", target: SipTarget, *, caller: str, name: str, sdp: str, handler: OutgoingHandler
+        self,
+        server: "SipServer",
+        target: SipTarget,
+        *,
+        caller: str,
+        name: str,
+        sdp: str,
+        handler: OutgoingHandler,
+        privacy: bool = False,
     ) -> None:
         self._hop = hop_of(target)
-        super().__init__(server, peer=self._hop, codec=None)
+        super().__init__(server, peer=self._hop, codec=None, trunk=target.trunk)
         self._target = target
         self._uri = target.uri
-        self._caller = printable(caller)
+        self._routes = tuple(SipRoute(route) for route in target.routes)
+        self._caller = printable(target.caller_id or caller)
         self._name = display_name(name)
+        self._privacy = privacy
         self._local_sdp = sdp
         self._handler = self._placed_by = handler
         self._redirects = 0
         self._limit: Timer | None = None
+        self._patience: Timer | None = None
+        self._heard = False  # anything at all, also to an earlier INVITE of this call
 
     def dial(self, *, timeout_s: float) -> None:
         """Sends the INVITE; unanswered after `timeout_s` it is cancelled."""
         self._limit = self._server.call_later(timeout_s, self._no_answer)
+        if 0 < self._target.patience_s < timeout_s:
+            self._patience = self._server.call_later(self._target.patience_s, self._no_word)
         self._invite()
 
     def _invite(self) -> None:
@@ -61,25 +78,46 @@ class OutgoingDialog(SipDialog):
         host = self._peer[0]
         self._server.expect(host)
         self.ua.dead_cbs = (lambda _ua: self._server.expect_no_more(host),)
-        event = CCEventTry((None, self._caller or "anonymous", None, MsgBody(self._local_sdp), None, self._name))
+        contact = ANONYMOUS if self._privacy else self._caller or ANONYMOUS
+        event = CCEventTry((None, contact, None, MsgBody(self._local_sdp), None, self._name))
         event.onUacSetupComplete = self._address
-        event.extra_headers = (*self._keeper.request_headers(), header("Allow", ALLOW))
+        event.extra_headers = (*self._keeper.request_headers(), header("Allow", ALLOW), *self._identity_headers())
         self.ua.recvEvent(event)
 
     def _address(self, ua: Any) -> None:
         """Who calls whom: sippy would write the hop and its own address."""
         ua.rTarget = SipURL(self._uri)
-        to, sender = SipURL(self._uri), SipURL(username=self._caller or "anonymous", host=self._local_host)
+        ua.routes = [route.getCopy() for route in self._routes] if self._peer == self._hop else []
+        to = SipURL(self._uri)
         to.other, to.transport, to.headers = [], None, None
         ua.rUri = SipTo(address=SipAddress(url=to, hadbrace=True))
-        ua.lUri = SipFrom(address=_NamedAddress(url=sender, hadbrace=True, name=self._name or None))
+        ua.lUri = SipFrom(address=self._sender())
         ua.lUri.setTag(ua.lTag)
+
+    def _sender(self) -> Any:
+        """Who From says that calls; nobody (RFC 3323 section 4.1.1.3) where that is not to be shown."""
+        if self._privacy:
+            url = SipURL(username=ANONYMOUS, host="anonymous.invalid")
+            return _NamedAddress(url=url, hadbrace=True, name="Anonymous")
+        url = SipURL(username=self._caller or ANONYMOUS, host=self._domain)
+        return _NamedAddress(url=url, hadbrace=True, name=self._name or None)
+
+    @property
+    def _domain(self) -> str:
+        return split_port(self._target.domain)[0] if self._target.domain else self._local_host
+
+    def _identity_headers(self) -> tuple[Any, ...]:
+        """RFC 3325 section 9.1 for a carrier that is trusted, and that the identity is for it alone."""
+        asserted = self._target.asserted and self._caller and self._peer[0] == self._hop[0]
+        identity = (header("P-Asserted-Identity", f"<sip:{self._caller}@{self._domain}>"),) if asserted else ()
+        return (*identity, *((header("Privacy", "id"),) if self._privacy else ()))
 
     # --- how it goes ---
 
     def _on_setup(self, event: Any) -> None:
         if self._over:
             return
+        self._heard = self._heard or self.ua.response.source is not None
         if isinstance(event, CCEventRing):
             code, _reason, body = event.getData()
             if code > 100:
@@ -118,6 +156,12 @@ class OutgoingDialog(SipDialog):
         log.info("call redirected to where it may not go")
         self._end(CallEnd(EndReason.UNREACHABLE, event.getData()[0]))
 
+    def _no_word(self) -> None:
+        """The hop has not even said 100: another one may."""
+        self._patience = None
+        if self.ua.response is None and not self._heard and not self._over:
+            self._hang_up_with(CallEnd(EndReason.UNREACHABLE, 408, 102))
+
     def _no_answer(self) -> None:
         self._limit = None
         reason = EndReason.UNREACHABLE if self.ua.response is None else EndReason.NO_ANSWER
@@ -128,9 +172,10 @@ class OutgoingDialog(SipDialog):
         super()._finish()
 
     def _stop_limit(self) -> None:
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
+        for timer in (self._limit, self._patience):
+            if timer is not None:
+                timer.cancel()
+        self._limit = self._patience = None
 
     def _glare_wait_s(self) -> float:
         return random.randint(210, 400) / 100  # noqa: S311 - no secret

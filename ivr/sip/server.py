@@ -133,15 +133,22 @@ class SipServer:
         sdp: str,
         handler: OutgoingHandler,
         timeout_s: float,
+        privacy: bool = False,
     ) -> Dialog:
         """Places a call with the offer `sdp`; only from the SIP thread. `timeout_s`: until it is answered.
 
-        Raises `InvalidInputError` for a target without a numeric address, `UnavailableError` where there are too many
-        calls already.
+        `privacy`: who calls is not shown (RFC 3323); a carrier that is trusted with it is told (RFC 3325). Raises
+        `InvalidInputError` for a target without a numeric address, `UnavailableError` where there are too many calls
+        already.
         """
         if not self._accepting or len(self._calls) >= self._max_calls:
             raise UnavailableError("no more calls can be placed")
-        dialog = OutgoingDialog(self, target, caller=caller, name=display_name, sdp=sdp, handler=handler)
+        hop_of(target)
+        if target.trunk:
+            self.admission.admit_outgoing(target.trunk, in_progress=self.calls_of_trunk(target.trunk))
+        dialog = OutgoingDialog(
+            self, target, caller=caller, name=display_name, sdp=sdp, handler=handler, privacy=privacy
+        )
         self.keep(dialog)
         dialog.dial(timeout_s=timeout_s)
         return dialog
@@ -202,7 +209,7 @@ class SipServer:
             return respond(request, 200, Allow=ALLOW, Accept="application/sdp", Supported=SUPPORTED)
         if method != "INVITE":
             return respond(request, 405, Allow=ALLOW)
-        admitted = self.admission.admit(request, in_progress=self._calls_of)
+        admitted = self.admission.admit(request, in_progress=self._calls_of, in_trunk=self.calls_of_trunk)
         if not isinstance(admitted, Admitted):
             return admitted
         if not self._accepting or len(self._calls) >= self._max_calls:
@@ -216,6 +223,10 @@ class SipServer:
 
     def _calls_of(self, host: str) -> int:
         return sum(call.peer_host == host for call in self._calls)
+
+    def calls_of_trunk(self, name: str) -> int:
+        """Calls in progress by a trunk, in both directions."""
+        return sum(call.trunk == name for call in self._calls)
 
     def _invited(self, request: Any, transaction: Any, admitted: Admitted) -> Any:
         """An INVITE that is in order and may come in: its session timer, SDP and Replaces."""
@@ -271,6 +282,17 @@ class SipServer:
     ) -> None:
         """Answers an INVITE within a dialog with a 2xx."""
         self.global_config["_sip_tm"].answer(response, transaction, on_ack=on_ack, on_no_ack=on_no_ack)
+
+    def send_request(self, request: Any, on_response: Callable[[Any], None]) -> Any:
+        """Sends a request that makes no dialog; returns sippy's transaction. Answers, also provisional ones, come to
+        `on_response`; sippy's own 408 has no source."""
+        return self.global_config["_sip_tm"].newTransaction(
+            request, resp_cb=lambda response: _logged(lambda: on_response(response))()
+        )
+
+    def abandon(self, transaction: Any) -> None:
+        """Repeats a request of `send_request` no more."""
+        self.global_config["_sip_tm"].abandon(transaction)
 
     def expect(self, host: str) -> None:
         """`host` is called: what it says is heard until `expect_no_more`."""

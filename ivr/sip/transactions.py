@@ -84,6 +84,14 @@ class TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy i
             msg.getHFBody("to").genTag()
         super().transmitMsg(userv, msg, address, cachesum, compact)
 
+    def abandon(self, t: Any) -> None:
+        """A request that is no INVITE is repeated no more, and an answer to it is no longer wanted."""
+        if self.tclient.pop(t.tid, None) is not None:
+            for timer in (t.teA, t.teB, t.teC):
+                if timer is not None:
+                    timer.cancel()
+            t.cleanup()
+
     def answer(self, response: Any, t: Any, *, on_ack: Callable[[Any], None], on_no_ack: Callable[[], None]) -> None:
         """Answers an INVITE within a dialog with a 2xx, repeated until it is acknowledged."""
         self.sendResponse(response, t, ack_cb=on_ack)

@@ -1120,7 +1120,7 @@ def test_an_invitation_that_replaces_a_call_names_it(
     ("headers", "expected"),
     [
         ((), ("1001", "", False)),
-        ((("P-Asserted-Identity", '"Zhang San" <sip:+8613800138000@trunk>'),), ("+8613800138000", "Zhang San", False)),
+        ((("P-Asserted-Identity", '"Zhang San" <sip:+8613800138000@trunk>'),), ("13800138000", "Zhang San", False)),
         (
             (("P-Asserted-Identity", "<tel:13800138000>, <sip:x@trunk>"), ("Privacy", "id;critical")),
             ("13800138000", "", True),

@@ -1,0 +1,102 @@
+"""The site's carriers and where its calls can go, as the settings say."""
+
+from hotline.clock import Clock
+from hotline.settings import Settings, TrunkSettings, as_networks
+from ivr.access import PeerLimits
+from ivr.carriers import Carrier, NumberForm, Numbering, patterns
+from ivr.directory import SiteDirectory
+from ivr.lookup import LookupThread, Resolver
+from ivr.sip import SipServer
+from ivr.sip.admission import CarrierAccess
+from ivr.sip.registration import TrunkClient
+
+UNLIMITED = 1_000_000
+EXPIRE_EVERY_S = 5.0
+
+
+def numbering(settings: Settings) -> Numbering:
+    """Where we are."""
+    return Numbering(settings.dial_plan.region, settings.dial_plan.area_code)
+
+
+def carriers(settings: Settings) -> tuple[Carrier, ...]:
+    """Raises `ConfigurationError` for a pattern that cannot be read."""
+    return tuple(map(_carrier, settings.trunks))
+
+
+def carrier_accesses(settings: Settings) -> tuple[CarrierAccess, ...]:
+    """How the carriers' calls come in."""
+    return tuple(
+        CarrierAccess(
+            trunk.name,
+            as_networks(trunk.networks),
+            PeerLimits(calls_per_s=trunk.calls_per_s or UNLIMITED, calls=trunk.calls or UNLIMITED)
+            if trunk.calls or trunk.calls_per_s
+            else None,
+        )
+        for trunk in settings.trunks
+    )
+
+
+class Trunks:
+    """The carriers at work, and the directory of where calls can go."""
+
+    def __init__(self, settings: Settings, server: SipServer, clock: Clock) -> None:
+        own = carriers(settings)
+        resolver = Resolver(nameservers=settings.sip.dns_servers, ipv6=":" in settings.sip.address)
+        self._lookup = LookupThread(resolver)
+        self._server = server
+        self.client = TrunkClient(server, own, lookup=self._lookup, clock=clock)
+        self.directory = SiteDirectory(
+            registrar=server.admission.registrar,
+            now=clock.now,
+            carriers=own,
+            servers=self.client.servers,
+            numbering=numbering(settings),
+        )
+
+    def start(self) -> None:
+        """Begins to register, and to forget phones whose registration is over."""
+        self._lookup.start()
+        self._server.post(self.client.start)
+        self._server.post(self._expire)
+
+    def leave(self) -> None:
+        """Signs out at the carriers; `left` tells when they know."""
+        self._server.post(self.client.stop)
+
+    @property
+    def left(self) -> bool:
+        return self.client.stopped
+
+    def close(self) -> None:
+        """Looks nothing up any more."""
+        self._lookup.stop()
+
+    def _expire(self) -> None:
+        self._server.call_later(EXPIRE_EVERY_S, self._expire)
+        self._server.admission.expire()
+
+
+def _carrier(trunk: TrunkSettings) -> Carrier:
+    return Carrier(
+        name=trunk.name,
+        domain=trunk.domain,
+        servers=trunk.servers,
+        username=trunk.username,
+        password=trunk.password.get_secret_value(),
+        registers=trunk.registers and bool(trunk.username),
+        contact=trunk.contact,
+        expires_s=trunk.expires_s,
+        backoff_s=trunk.backoff_s,
+        backoff_max_s=trunk.backoff_max_s,
+        options_s=trunk.options_s,
+        max_missed=trunk.max_missed,
+        patience_s=trunk.patience_s,
+        carries=patterns(trunk.patterns),
+        number_form=NumberForm(trunk.number_form),
+        strip=trunk.strip,
+        prefix=trunk.prefix,
+        caller_id=trunk.caller_id,
+        asserted_identity=trunk.asserted_identity,
+    )
