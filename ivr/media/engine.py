@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from hotline.errors import InvalidInputError, UnavailableError
+from ivr.media.control import ControlCounters
 from ivr.media.jitterbuffer import JitterBuffer, StreamCounters
 from ivr.media.leg import Adopt, Begin, Command, EngineCall, EngineLeg, Update
 from ivr.media.mixer import CALLER
@@ -47,6 +48,7 @@ class EngineStats:
     legs: int
     ticks: TickStats
     packets: StreamCounters
+    control: ControlCounters
     bad: int
     foreign: int
     send_errors: int
@@ -115,7 +117,7 @@ class MediaEngine:
         for leg in self._board.legs.values():
             leg.close()
         self._run_commands(time.monotonic())
-        self._board.receiver.stop()
+        self._board.stop()
 
     @property
     def head(self) -> int:
@@ -131,9 +133,9 @@ class MediaEngine:
         with self._lock:
             if self._open_calls >= self._max_calls:
                 raise UnavailableError("all media slots are in use")
-            slot, endpoint = self._allocate()
+            slot, endpoints = self._allocate()
             self._open_calls += 1
-            call = EngineCall(self, slot, endpoint, listener, remote, tap, None, Room(sink))
+            call = EngineCall(self, slot, *endpoints, listener, remote, tap, None, Room(sink))
             self.post(call, Begin())
         return call
 
@@ -156,17 +158,17 @@ class MediaEngine:
                 raise UnavailableError("the call is over")
             _reserve(room, name)
             try:
-                slot, endpoint = self._allocate()
+                slot, endpoints = self._allocate()
             except UnavailableError:
                 room.reserved.discard(name)
                 raise
-            leg = EngineLeg(self, slot, endpoint, listener, remote, tap, track, room, name)
+            leg = EngineLeg(self, slot, *endpoints, listener, remote, tap, track, room, name)
             self.post(leg, Begin())
         return leg
 
     def quality(self, leg: EngineLeg) -> StreamQuality:
         """How the stream of an open leg fares."""
-        return self._board.quality(leg)
+        return self._board.control.quality(leg)
 
     def stats(self) -> EngineStats:
         """A snapshot; may be a tick old."""
@@ -177,6 +179,7 @@ class MediaEngine:
             legs=len(legs),
             ticks=self._clock.stats(),
             packets=sum((board.jitter.counters(leg.slot) for leg in legs), board.past_packets),
+            control=board.control.counters(),
             bad=board.past_bad + sum(leg.bad for leg in legs),
             foreign=board.past_foreign + sum(leg.foreign for leg in legs),
             send_errors=board.sender.errors,
@@ -218,18 +221,19 @@ class MediaEngine:
         if remote.codec is Codec.G722:
             raise InvalidInputError("the engine does not speak G.722")
 
-    def _allocate(self) -> tuple[int, socket.socket]:
-        """A slot and a port; the lock is held."""
+    def _allocate(self) -> tuple[int, tuple[socket.socket, socket.socket]]:
+        """A slot and a pair of ports; the lock is held."""
         if self._stopping:
             raise UnavailableError("the media engine is stopping")
         if not self._free:
             raise UnavailableError("all media slots are in use")
-        endpoint = self._ports.bind()
-        return self._free.pop(), endpoint
+        endpoints = self._ports.bind()
+        return self._free.pop(), endpoints
 
     def _release(self, leg: EngineLeg) -> None:
-        """The leg's slot and port are free again."""
+        """The leg's slot and ports are free again."""
         leg.endpoint.close()
+        leg.control_endpoint.close()
         with self._lock:
             self._free.append(leg.slot)
             self._open_calls -= isinstance(leg, EngineCall)

@@ -136,6 +136,7 @@ class EngineLeg:
     host: Host
     slot: int
     endpoint: socket.socket
+    control_endpoint: socket.socket
     listener: MediaListener
     remote: RemoteMedia | None
     tap: AudioTap | None

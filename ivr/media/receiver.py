@@ -12,6 +12,7 @@ from ivr.media import g711
 from ivr.media.jitterbuffer import JitterBuffer
 from ivr.media.latch import SocketAddress
 from ivr.media.leg import EngineLeg
+from ivr.media.reports import RtcpReports
 from ivr.media.ring import Slots
 from ivr.media.rtp import COMFORT_NOISE, PLAIN_FRAME, PLAIN_FRAME_SIZE, VERSION_2, RtpPacket
 from ivr.media.types import Codec
@@ -30,8 +31,9 @@ Guard = Callable[..., None]
 class Receiver:
     """Tables over `slots` legs. Either law is heard at any time: static payload types need no agreement."""
 
-    def __init__(self, *, slots: int, jitter: JitterBuffer, guard: Guard) -> None:
+    def __init__(self, *, slots: int, jitter: JitterBuffer, reports: RtcpReports, guard: Guard) -> None:
         self._jitter = jitter
+        self._reports = reports
         self._guard = guard
         self._epoll = select.epoll()
         self._legs: dict[int, EngineLeg] = {}
@@ -131,21 +133,35 @@ class Receiver:
         if plain.any():
             slots = np.array([leg.slot for leg in legs])[plain]
             header = frames[plain]
+            timestamp = header["timestamp"].astype(np.uint32)
             self._observe(
-                slots, sequence=header["sequence"].astype(np.uint16), ssrc=header["ssrc"].astype(np.uint32), now=now
+                slots,
+                sequence=header["sequence"].astype(np.uint16),
+                timestamp=timestamp,
+                ssrc=header["ssrc"].astype(np.uint32),
+                now=now,
             )
             samples = g711.DECODE[types[plain, None] >> 3, header["payload"]]
-            self._jitter.place(slots, timestamp=header["timestamp"].astype(np.uint32), samples=samples, head=head)
+            self._jitter.place(slots, timestamp=timestamp, samples=samples, head=head)
         for index in np.flatnonzero(~plain).tolist():
             if legs[index].closed:
                 continue
             data = bytes(self._views[index][: lengths[index]])
             self._guard(legs[index], self._take_packet, legs[index], data, now, head)
 
-    def _observe(self, slots: Slots, *, sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32], now: float) -> None:
+    def _observe(
+        self,
+        slots: Slots,
+        *,
+        sequence: NDArray[np.uint16],
+        timestamp: NDArray[np.uint32],
+        ssrc: NDArray[np.uint32],
+        now: float,
+    ) -> None:
         """Every valid packet passes here, with or without audio; each slot once."""
         self._last_heard[slots] = now
         self._jitter.observe(slots, sequence=sequence, ssrc=ssrc)
+        self._reports.observe(slots, sequence=sequence, timestamp=timestamp, ssrc=ssrc, now=now)
 
     def _take_packet(self, leg: EngineLeg, data: bytes, now: float, head: int) -> None:
         """Any packet that is no plain frame: other lengths, extensions, digits, comfort noise, garbage."""
@@ -160,12 +176,17 @@ class Receiver:
             leg.bad += 1
             return
         slots = np.array([leg.slot])
+        timestamp = np.array([packet.timestamp], np.uint32)
         self._observe(
-            slots, sequence=np.array([packet.sequence], np.uint16), ssrc=np.array([packet.ssrc], np.uint32), now=now
+            slots,
+            sequence=np.array([packet.sequence], np.uint16),
+            timestamp=timestamp,
+            ssrc=np.array([packet.ssrc], np.uint32),
+            now=now,
         )
         if (codec := _codec(leg, packet)) is not None:
             samples = g711.decode(packet.payload, codec=codec)[None]
-            self._jitter.place(slots, timestamp=np.array([packet.timestamp], np.uint32), samples=samples, head=head)
+            self._jitter.place(slots, timestamp=timestamp, samples=samples, head=head)
         if digit is not None:
             position = self._jitter.position(leg.slot, timestamp=packet.timestamp, head=head)
             leg.listener.on_digit(digit, leg.offset_of(head if position is None else position))

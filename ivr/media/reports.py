@@ -50,6 +50,7 @@ class RtcpReports:
         # Sent.
         self._own = np.zeros(slots, np.uint32)
         self._packets, self._octets, self._packets_prior = np.zeros((3, slots), np.int64)
+        self._reported = np.zeros(slots, bool)
         # Reported to us.
         self._last_report = np.zeros(slots, np.uint32)
         self._last_report_at = np.zeros(slots)
@@ -58,7 +59,7 @@ class RtcpReports:
 
     def open(self, slot: int, *, ssrc: int, now: float) -> None:
         """Begins a leg that sends as `ssrc`."""
-        self._heard[slot] = self._timed[slot] = False
+        self._heard[slot] = self._timed[slot] = self._reported[slot] = False
         for counts in (self._received, self._past_expected, self._past_received, self._packets, self._octets):
             counts[slot] = 0
         self._packets_prior[slot] = 0
@@ -107,6 +108,10 @@ class RtcpReports:
         self._packets[slots] += 1
         self._octets[slots] += octets
 
+    def introduced(self, slot: int) -> bool:
+        """Whether the leg sent anything: who did not must not say goodbye (section 6.3.7)."""
+        return bool(self._reported[slot] or self._packets[slot])
+
     def due(self, now: float) -> Slots:
         """The legs whose report is to be built now."""
         return np.flatnonzero(self._next <= now)
@@ -130,17 +135,21 @@ class RtcpReports:
         ]
         if leaves:
             packets.append(Goodbye(sources=(own,)))
+        self._reported[slot] = True
         self._next[slot] = math.inf if leaves else now + self._interval_s(initial=False)
         return rtcp.serialize(packets)
 
-    def receive(self, slot: int, datagram: bytes, *, now: float) -> None:
-        """Takes what the far end reports; raises `ProtocolError`. What is about other streams than ours is left."""
+    def receive(self, slot: int, datagram: bytes, *, now: float) -> bool:
+        """Takes what the far end reports; raises `ProtocolError`. False where nothing is of or about our streams."""
+        related = False
         for packet in rtcp.parse(datagram):
             if isinstance(packet, Report):
-                if packet.sender is not None and (not self._heard[slot] or packet.ssrc == self._ssrc[slot]):
+                theirs = not self._heard[slot] or packet.ssrc == self._ssrc[slot]
+                if theirs and packet.sender is not None:
                     self._last_report[slot] = rtcp.middle(packet.sender.ntp)
                     self._last_report_at[slot] = now
-                self._take_blocks(slot, packet.blocks, now=now)
+                related |= self._take_blocks(slot, packet.blocks, now=now) or bool(theirs)
+        return related
 
     def quality(self, slot: int, *, codec: Codec) -> StreamQuality:
         """Both directions so far."""
@@ -159,13 +168,16 @@ class RtcpReports:
         loss = min(max(0, block.lost) / packets, 1.0) if packets else 0.0
         return _direction(codec, packets=packets, loss=loss, jitter=block.jitter)
 
-    def _take_blocks(self, slot: int, blocks: Sequence[ReportBlock], *, now: float) -> None:
+    def _take_blocks(self, slot: int, blocks: Sequence[ReportBlock], *, now: float) -> bool:
+        related = False
         for block in blocks:
             if block.ssrc == self._own[slot]:
+                related = True
                 self._block[slot] = block
                 round_trip_s = rtcp.round_trip_s(block, ntp=self._ntp(now))
                 if round_trip_s is not None:
                     self._round_trip_s[slot] = round_trip_s
+        return related
 
     def _report_block(self, slot: int, *, now: float) -> ReportBlock:
         """Appendix A.3: losses are negative with duplicates, but a fraction is not."""

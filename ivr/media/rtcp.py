@@ -27,6 +27,9 @@ BANDWIDTH_OCTETS_S = 0.05 * 2 * 80_000 / 8
 COMPENSATION = math.e - 1.5
 """Timer reconsideration makes intervals shorter than meant; this corrects for it (section 6.3.1)."""
 
+CLOCK_TOLERANCE_S = 0.005
+"""Where the network takes no time, clocks that are read some work apart tell of less than none."""
+
 UNIX_TO_NTP_S = 2_208_988_800
 _VERSION_2 = 0x80
 _PADDING = 0x20
@@ -178,12 +181,14 @@ def middle(ntp: int) -> int:
 def round_trip_s(block: ReportBlock, *, ntp: int) -> float | None:
     """The round trip that a block about our stream tells, received at `ntp` (section 6.4.1); None where it tells none.
 
-    A delay longer than the time since our report, from clocks that disagree or a hostile sender, tells none either.
+    A delay longer than the time since our report, from clocks that disagree or a hostile sender, tells none either,
+    but for `CLOCK_TOLERANCE_S`.
     """
     since = (middle(ntp) - block.last_report) & 0xFFFF_FFFF
-    if not block.last_report or since - block.delay < 0:
+    seconds = (since - block.delay) / 65536
+    if not block.last_report or seconds < -CLOCK_TOLERANCE_S:
         return None
-    return (since - block.delay) / 65536
+    return max(seconds, 0.0)
 
 
 def transmission_interval_s(

@@ -13,6 +13,7 @@ from ivr.media import g711
 from ivr.media.digits import EventPacket
 from ivr.media.leg import EngineLeg
 from ivr.media.packetizer import Packetizer
+from ivr.media.reports import RtcpReports
 from ivr.media.ring import Rings, Slots
 from ivr.media.rtp import HEADER_SIZE, MARKER, PLAIN_FRAME, PLAIN_FRAME_SIZE, VERSION_2, RtpPacket
 from ivr.media.types import FRAME_MS, FRAME_SAMPLES, Samples
@@ -23,7 +24,8 @@ Ended = list[tuple[EngineLeg, list[int]]]
 class Sender:
     """Tables over `slots` legs. RTP timestamps follow the timeline, so a skipped tick is a gap and not a slip."""
 
-    def __init__(self, *, slots: int) -> None:
+    def __init__(self, *, slots: int, reports: RtcpReports) -> None:
+        self._reports = reports
         self.errors = 0
         self._legs: dict[int, EngineLeg] = {}
         self._playing: dict[int, EngineLeg] = {}
@@ -40,8 +42,8 @@ class Sender:
         octets = memoryview(self._packets.view(np.uint8).data)
         self._views = [octets[start : start + PLAIN_FRAME_SIZE] for start in range(0, len(octets), PLAIN_FRAME_SIZE)]
 
-    def open(self, leg: EngineLeg) -> None:
-        """Begins a leg with random numbers (RFC 3550 section 5.1)."""
+    def open(self, leg: EngineLeg) -> tuple[int, int]:
+        """Begins a leg with random numbers (RFC 3550 section 5.1): its SSRC and its timestamp of position 0."""
         slot = leg.slot
         self._legs[slot] = leg
         self._sent.clear(slot)
@@ -49,6 +51,7 @@ class Sender:
         self._packets["sequence"][slot] = np.frombuffer(os.urandom(2), np.uint16)[0]
         self._sending[slot] = False
         self.apply(leg)
+        return int(self._packets["ssrc"][slot]), int(self._timestamp_base[slot])
 
     def apply(self, leg: EngineLeg) -> None:
         """Takes over the leg's remote media: codec, hold. Playback waits while the far end does not listen."""
@@ -108,6 +111,7 @@ class Sender:
         for slot, tone in dialled.items():
             if not isinstance(tone, EventPacket):
                 self._packets["payload"][slot] = g711.ENCODE[self._payload_type[slot] >> 3, tone.view(np.uint16)]
+        plain = []
         for slot in slots.tolist():
             event = dialled.get(slot)
             if isinstance(event, EventPacket):
@@ -117,7 +121,10 @@ class Sender:
                     slot, self._packetizers[slot].push(bytes(self._views[slot][HEADER_SIZE:]), position=head)
                 )
             else:
+                plain.append(slot)
                 self._send_octets(slot, self._views[slot])
+        if plain:
+            self._reports.sent(np.array(plain), octets=FRAME_SAMPLES)
         return ended
 
     def _send_octets(self, slot: int, octets: memoryview | bytes) -> None:
@@ -135,7 +142,7 @@ class Sender:
         row["sequence"] -= 1  # `send` counted one for the frame
         for position, payload in packets:
             row["sequence"] += 1
-            self._send_octets(slot, self._serialize(slot, int(row["type"]), position, payload))
+            self._send_packet(slot, int(row["type"]), position, payload)
             row["type"] &= 0x7F
         self._marker[slot] = row["type"] >> 7  # still to be sent, where no packet was full
 
@@ -146,18 +153,20 @@ class Sender:
         remote = self._legs[slot].remote
         if remote is not None and remote.telephone_event is not None:
             kind = remote.telephone_event | event.marker << 7
-            self._send_octets(slot, self._serialize(slot, kind, event.position, event.payload))
+            self._send_packet(slot, kind, event.position, event.payload)
 
-    def _serialize(self, slot: int, kind: int, position: int, payload: bytes) -> bytes:
+    def _send_packet(self, slot: int, kind: int, position: int, payload: bytes) -> None:
         row = self._packets[slot]
-        return RtpPacket(
+        packet = RtpPacket(
             payload_type=kind & 0x7F,
             marker=bool(kind & MARKER),
             sequence=int(row["sequence"]),
             timestamp=(int(self._timestamp_base[slot]) + position) & 0xFFFFFFFF,
             ssrc=int(row["ssrc"]),
             payload=payload,
-        ).serialize()
+        )
+        self._send_octets(slot, packet.serialize())
+        self._reports.sent(np.array([slot]), octets=len(payload))
 
     def _dial(self, head: int) -> dict[int, EventPacket | Samples]:
         """What goes out this tick in place of audio, by slot."""

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from ivr.media.bridge import Bridge
+from ivr.media.control import ControlChannel
 from ivr.media.jitterbuffer import JitterBuffer, StreamCounters
 from ivr.media.leg import (
     Adopt,
@@ -30,7 +31,7 @@ from ivr.media.receiver import Receiver
 from ivr.media.ring import RING, Slots
 from ivr.media.room import BLOCK, Room
 from ivr.media.sender import Sender
-from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE, DirectionQuality, StreamQuality
+from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE
 from ivr.media.vad import ONSET_FRAMES, SpeechDetector
 
 logger = logging.getLogger(__name__)
@@ -45,9 +46,8 @@ STALL_ROOM = RING - SAMPLE_RATE
 
 
 class Switchboard:
-    """Tables over `slots` legs. Everything belongs to the engine thread but `quality` and what is read for counts.
-
-    `release` takes back the slot and the port of a leg that is closed.
+    """Tables over `slots` legs. Everything belongs to the engine thread but `control.quality` and what is read for
+    counts. `release` takes back the slot and the ports of a leg that is closed.
     """
 
     def __init__(
@@ -62,8 +62,9 @@ class Switchboard:
         self.head = 0
         self.legs: dict[int, EngineLeg] = {}
         self.jitter = jitter
-        self.sender = Sender(slots=slots)
-        self.receiver = Receiver(slots=slots, jitter=jitter, guard=self._guard)
+        self.control = ControlChannel(slots=slots, guard=self._guard)
+        self.sender = Sender(slots=slots, reports=self.control.reports)
+        self.receiver = Receiver(slots=slots, jitter=jitter, reports=self.control.reports, guard=self._guard)
         self.failures = 0
         self.past_packets = StreamCounters()
         self.past_bad = self.past_foreign = 0
@@ -73,13 +74,17 @@ class Switchboard:
         self._record_ticks = np.full(slots, RECORD_TICKS)
         self._rtp_timeout_s = rtp_timeout_s
         self._release = release
+        self._now = 0.0
 
     def run(self, leg: EngineLeg, command: Command, *, now: float) -> None:
         """Carries out a leg's command."""
+        self._now = now
         self._guard(leg, self._run_command, leg, command, now)
 
     def tick(self, *, now: float, index: int, skipped: int) -> None:
         """Tick number `index`, after `skipped` that were slept through: hears, mixes, sends, records what is final."""
+        self._now = now
+        self.control.exchange(now=now, head=self.head)
         if skipped:
             for leg in list(self.legs.values()):
                 if not leg.closed:
@@ -101,12 +106,10 @@ class Switchboard:
                 if (due := self.legs.get(slot)) is not None:
                     self._guard(due, self._take, due, self.jitter.settled(slot, head=self.head))
 
-    def quality(self, leg: EngineLeg) -> StreamQuality:
-        """What the jitter buffer counted of a leg that is open."""
-        counters = self.jitter.counters(leg.slot)
-        expected = counters.received + counters.lost
-        loss = counters.lost / expected if expected else 0.0
-        return StreamQuality(received=DirectionQuality(packets=counters.received, loss=loss))
+    def stop(self) -> None:
+        """Frees the polls; all legs are closed."""
+        self.receiver.stop()
+        self.control.stop()
 
     def _guard(self, leg: EngineLeg, action: Callable[..., None], *arguments: object) -> None:
         """Runs one leg's own work: whatever it raises ends that leg, or that caller's call, and no other's."""
@@ -163,7 +166,8 @@ class Switchboard:
         self.legs[slot] = leg
         self.jitter.open(slot, position=self.head)
         self._speech.open(slot)
-        self.sender.open(leg)
+        ssrc, timestamp_base = self.sender.open(leg)
+        self.control.open(leg, ssrc=ssrc, timestamp_base=timestamp_base, now=now)
         self.receiver.open(leg)
         self.receiver.apply(leg, now=now)
         self._active[slot] = True
@@ -195,12 +199,12 @@ class Switchboard:
             return
         slot, room, is_caller = leg.slot, leg.room, leg.name == CALLER
         leg.end = max(self.head, self.jitter.end(slot)) if is_caller else self.head
-        leg.last_quality = self.quality(leg)
         self._active[slot] = False
         del self.legs[slot]
         self._bridge.remove(slot)
         self.sender.close(leg)
         self.receiver.close(leg)
+        leg.last_quality = self.control.close(leg, now=self._now, head=self.head)
         try:
             if is_caller:
                 self._end(room)

@@ -63,7 +63,9 @@ class Ear:
 
 
 class Phone:
-    """The far end: sends numbered frames of noise and keeps what it gets."""
+    """The far end: sends numbered frames of noise to `server` and keeps what it gets."""
+
+    server = "127.0.0.1"
 
     def __init__(self, codec=Codec.PCMA):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -93,7 +95,7 @@ class Phone:
     def send(self, call, *packets):
         for packet in packets:
             data = packet if isinstance(packet, bytes) else packet.serialize()
-            self.socket.sendto(data, ("127.0.0.1", call.local_port))
+            self.socket.sendto(data, (self.server, call.local_port))
 
     def spoken(self, first, last):
         """The samples of frames [first, last)."""
