@@ -17,6 +17,7 @@ from hotline.bus import Bus, ValkeyBus
 from hotline.clock import SystemClock
 from hotline.db import Database
 from hotline.errors import HotlineError, UnavailableError
+from hotline.limits import descriptors_needed
 from hotline.probes import PROCESSES, probe
 from hotline.settings import Settings, mask_url
 from ivr.media.engine import NICE
@@ -54,6 +55,7 @@ def examine(settings: Settings) -> list[Finding]:
         _ports,
         _rtp_ports,
         _priority,
+        _descriptors,
     )
     findings: list[Finding] = []
     for check in checks:
@@ -220,7 +222,11 @@ def _remote_recognizer(settings: Settings) -> Finding:
 def _rtp_ports(settings: Settings) -> Iterator[Finding]:
     ports = settings.media.rtp_ports()
     sample = ports[:: max(1, len(ports) // RTP_SAMPLE)]
-    problems = [_bind_problem(socket.SOCK_DGRAM, settings.sip.address, port) for port in sample]
+    problems = [
+        _bind_problem(socket.SOCK_DGRAM, settings.sip.address, port)
+        or _bind_problem(socket.SOCK_DGRAM, settings.sip.address, port + 1)  # RTCP
+        for port in sample
+    ]
     busy = sum(problem is not None and problem.errno == errno.EADDRINUSE for problem in problems)
     text = f"{ports[0]}-{ports[-1]} 抽查 {len(sample)} 个，{busy} 个被占用"
     calls = settings.sip.max_calls * settings.media.processes
@@ -239,6 +245,17 @@ def _priority(_settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "warning", "实时优先级", "不能提高，繁忙时语音可能抖动", f"给服务设置 LimitNICE={NICE} 或 CAP_SYS_NICE"
         )
+
+
+def _descriptors(settings: Settings) -> Iterator[Finding]:
+    needed = descriptors_needed(settings.sip.max_calls)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        yield Finding("ok", "文件描述符", f"{settings.sip.max_calls} 路通话需要 {needed} 个，够用")
+    else:
+        text = f"最多 {hard} 个，{settings.sip.max_calls} 路通话需要 {needed} 个，超出的来电会被拒接"
+        hint = f"给服务设置 LimitNOFILE={needed}，或减小 HOTLINE_SIP__MAX_CALLS"
+        yield Finding("warning", "文件描述符", text, hint)
 
 
 def _bind_problem(kind: socket.SocketKind, host: str, port: int) -> OSError | None:

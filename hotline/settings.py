@@ -208,7 +208,7 @@ class MediaSettings(Section):
         return self
 
     def rtp_ports(self) -> range:
-        """The even ports of the range, one a call (RFC 3550 section 11)."""
+        """The even ports of the range, one a call; the next of each is its RTCP (RFC 3550 section 11)."""
         return range(self.rtp_port_min + self.rtp_port_min % 2, self.rtp_port_max + 1, 2)
 
 

@@ -12,6 +12,7 @@ from hotline.bus import BackgroundPublisher, Event, ValkeyBus
 from hotline.clock import SystemClock
 from hotline.errors import UnavailableError
 from hotline.jobs import ValkeyJobs
+from hotline.limits import descriptors_needed, raise_descriptor_limit
 from hotline.locks import lock_exclusively
 from hotline.settings import Settings
 from hotline.wiring.access import build_admission, build_plan, open_extensions
@@ -42,6 +43,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     clock = SystemClock()
     spool = settings.spool_dir / settings.node
     lock = lock_exclusively(spool / ".lock", purpose=f"node {settings.node} answers calls already")
+    needed = descriptors_needed(settings.sip.max_calls)
+    if 0 <= (limit := raise_descriptor_limit(needed)) < needed:
+        log.warning("only %d descriptors may be open, %d calls need %d", limit, settings.sip.max_calls, needed)
     languages = load_languages(settings.flow.prompts_dir)
     prompts = languages[settings.flow.prompts_dir.name]
     prompts.require((MUSIC,))

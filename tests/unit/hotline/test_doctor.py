@@ -207,6 +207,20 @@ def _take(stack: contextlib.ExitStack, *ports: int) -> bool:
     return True
 
 
+def test_a_hard_limit_of_descriptors_below_what_calls_need_is_a_warning(
+    quiet: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limits(kind: int) -> tuple[int, int]:
+        return (512, 1024) if kind == resource.RLIMIT_NOFILE else (0, 0)
+
+    monkeypatch.setattr(doctor.resource, "getrlimit", limits)
+    for calls, level in ((90, "ok"), (200, "warning")):
+        findings = examine(changed(quiet, "sip", max_calls=calls))
+        (finding,) = [finding for finding in findings if finding.subject == "文件描述符"]
+        assert finding.level == level
+    assert "LimitNOFILE" in finding.hint
+
+
 @pytest.mark.parametrize("process", ["media", "recognizer", "worker", "console", "kitchen"])
 def test_a_process_that_does_not_run_is_an_error(quiet: Settings, process: str) -> None:
     finding = examine_process(process, quiet)
