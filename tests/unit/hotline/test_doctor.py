@@ -195,9 +195,9 @@ def _two_free_ports() -> int:
 
 
 def _take(stack: contextlib.ExitStack, *ports: int) -> bool:
-    """Holds the ports until the stack closes; whether they and the two after them were free."""
+    """Holds the ports until the stack closes; whether they and the pairs up to two after them were free."""
     try:
-        for port in range(ports[0], ports[-1] + 5, 2):
+        for port in range(ports[0], ports[-1] + 6):
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             with contextlib.closing(sock) if port not in ports else contextlib.nullcontext():
                 sock.bind(("127.0.0.1", port))
