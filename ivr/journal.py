@@ -8,8 +8,8 @@ Kinds and their fields (all offsets are milliseconds since the call was answered
 
 | kind | fields |
 |---|---|
-| opened | call_id, node, sip_call_id, caller, called, peer, codec, sample_rate; direction (in, out), purpose (flow, internal, \
-outgoing), flow, variables (of a call of ours) |
+| opened | call_id, node, sip_call_id, caller, called, peer, codec, sample_rate; direction (in, out), \
+purpose (flow, internal, outgoing), flow, variables (of a call of ours) |
 | answered | answer_ms (INVITE to 200 OK) |
 | prompt | start_ms, end_ms, text: what our side said |
 | digit | offset_ms, digit |
