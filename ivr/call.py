@@ -377,6 +377,7 @@ class Call(Conversation):
                 self._adopt(party, name=other.origin.caller if party.is_caller else party.name)
         self._transferred(instead_of, without.name)
         self.remove(instead_of)
+        without.hang_up()
         other.moved()
 
     def _adopt(self, party: Party, *, name: str) -> None:

@@ -52,8 +52,8 @@ class QueuePlace:
         if call.flow is None or party.is_caller:
             raise ConflictError("only a seat can put a caller of the hotline into a queue")
         self.by_staff = True
-        self.enter(queue)
         call.remove(party)
+        self.enter(queue)
 
     def ring(self, seats: tuple[str, ...]) -> None:
         """The distributor found seats for the caller."""

@@ -225,6 +225,10 @@ class Tap:
     def finish(self) -> None:
         self.finished = True
 
+    def end(self) -> None:
+        """The last words have come."""
+        self.on_event(CaptionsEnded(complete=True))
+
 
 class Dialog:
     """Signalling of one far end: what we told it."""
@@ -419,7 +423,7 @@ class Site:
         self.loop.run()
 
     def captions_end(self, *, complete: bool) -> None:
-        self.taps[-1].on_event(CaptionsEnded(complete))
+        self.taps[0].on_event(CaptionsEnded(complete))
         self.loop.run()
 
     def journal(self) -> Journal:
