@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ivr.call_services import CallServices
 from ivr.captions import CaptionEvent, CaptionsEnded
 from ivr.dialplan import DialPlan, Route
 from ivr.exchange import Exchange
+from ivr.flow import Flow
 from ivr.flow_run import Languages
 from ivr.journal import Journal, JournalWriter
 from ivr.media.types import (
@@ -35,6 +37,12 @@ from ivr.sip import CallEnd, CallHandler, EndReason, Invitation, OutgoingHandler
 ROOT = Path(__file__).resolve().parents[3]
 PROMPTS = PromptLibrary.load(ROOT / "ivr/prompts/zh")
 SDP = "v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+
+
+@cache
+def shipped(flow_name: str) -> Flow:
+    """A flow of the product."""
+    return load_flow(ROOT / f"ivr/flows/{flow_name}.yaml", prompts=frozenset(PROMPTS.names))
 
 
 class Loop:
@@ -343,9 +351,7 @@ class Site:
         self.sinks: list[Sink] = []
         self.sinks_work = True
         self.publisher = BackgroundPublisher(self.bus)
-        names = frozenset(PROMPTS.names)
-        flow = load_flow(ROOT / f"ivr/flows/{flow_name}.yaml", prompts=names)
-        survey = load_flow(ROOT / "ivr/flows/survey.yaml", prompts=names)
+        flow, survey = shipped(flow_name), shipped("survey")
         services = CallServices(
             node="n1",
             spool=spool,
