@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,9 @@ def test_a_refused_call_leaves_nothing_in_the_spool(media: MediaProcess, line: A
     line.send(line.request("INVITE", body=body))
     assert line.final().status == 488
     media.wait_for_calls(len(media.calls()))
+    until = time.monotonic() + 3.0
+    while len(media.recordings()) > len(media.calls()) and time.monotonic() < until:
+        time.sleep(0.02)  # the recorder's thread removes its file
     assert len(media.recordings()) == len(media.calls())
 
 
