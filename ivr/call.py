@@ -96,6 +96,7 @@ class Call(Conversation):
         self._answered_at = services.clock.now()
         self.place = QueuePlace(self, switch.acd)
         self._timers: dict[str, Timer] = {}
+        self._answer_sdp = ""  # what an inbound call is answered with when its time comes
         self.flow = None if machine is None else FlowRun(self, machine, services.languages, services.clock)
         self.caller = caller(self)
         self.parties[CALLER] = self.caller
@@ -171,16 +172,11 @@ class Call(Conversation):
             self.answered()
             self.start()
 
-    _answer_sdp = ""  # what an inbound call is answered with when its time comes
-
     def answer_later(self, sdp: str) -> None:
         """The call rings until `answer`."""
         self._answer_sdp = sdp
 
     # --- as its parties see it ---
-
-    def _as_room(self) -> "Call":
-        return self
 
     def post(self, function: Callable[[], None]) -> None:
         self.signalling.post(function)

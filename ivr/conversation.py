@@ -22,7 +22,7 @@ from ivr.captions import GatedTap
 from ivr.media.mixer import CALLER, Role, Supervision, mix_of
 from ivr.media.tones import ringback
 from ivr.media.types import MediaCall, RecordingSink, Samples
-from ivr.party import Party
+from ivr.party import Party, Room
 from ivr.ringing import REFUSALS, Ringing, Signalling
 from ivr.sip import EndReason, SipTarget
 
@@ -43,7 +43,7 @@ Answered = Callable[[Party], None]
 Failed = Callable[[str], None]
 
 
-class Conversation(ABC):
+class Conversation(Room, ABC):
     """The parties of a call and what can be done with them; each method may be repeated without harm.
 
     All methods raise `NotFoundError` for a party that is not there. Only on the SIP thread.
@@ -161,17 +161,13 @@ class Conversation(ABC):
         party = Party(
             destination.name,
             role=role,
-            room=self._as_room(),
+            room=self,
             local_host=self.signalling.host_towards(target),
             extension=destination.extension,
             leg_name=f"{destination.name}/{self._legs}",
         )
         self.open_leg(party)
         return party
-
-    @abstractmethod
-    def _as_room(self) -> Any:
-        """The call as its parties see it."""
 
     def open_leg(self, party: Party) -> None:
         """Media for a party that is rung, or has come in."""
