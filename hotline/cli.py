@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hotline import __version__
+from hotline.cli_control import app as control_app
 from hotline.clock import SystemClock
 from hotline.errors import HotlineError, InvalidInputError
 from hotline.logs import configure_logging
@@ -31,6 +32,7 @@ prompts_app = typer.Typer(no_args_is_help=True, help="语音提示")
 app.add_typer(prompts_app, name="prompts")
 extension_app = typer.Typer(no_args_is_help=True, help="话机分机")
 app.add_typer(extension_app, name="extension")
+app.add_typer(control_app, name="control")
 out = Console()
 err = Console(stderr=True)
 

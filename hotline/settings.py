@@ -200,6 +200,8 @@ class MediaSettings(Section):
     rtp_timeout_s: float = Field(30.0, gt=0, description="no packet for so long: BYE")
     max_call_s: float = Field(1800.0, gt=0, description="a call is ended after so long")
     ring_s: float = Field(60.0, gt=0, description="a phone that is rung and not answered is given up after so long")
+    command_max_age_s: float = Field(30.0, ge=1, le=3600, description="an older command (call control) is refused")
+    max_commands: int = Field(1000, ge=1, description="commands that may wait for a node; one more is refused")
 
     @model_validator(mode="after")
     def _delays_in_order(self) -> "MediaSettings":
@@ -456,35 +458,6 @@ def load_settings() -> Settings:
         raise ConfigurationError("; ".join(_explain(item) for item in error.errors())) from error
     except ValueError as error:  # pydantic-settings: a variable that should hold JSON and does not
         raise ConfigurationError(str(error), hint="a table is written as JSON, or setting by setting") from error
-
-
-def settings_environment(settings: Settings) -> dict[str, str]:
-    """The environment variables from which a child process builds the very same settings."""
-    environment: dict[str, str] = {}
-
-    def walk(prefix: str, model: BaseModel) -> None:
-        for name in type(model).model_fields:
-            value = getattr(model, name)
-            key = f"{prefix}{name.upper()}"
-            if isinstance(value, BaseModel):
-                walk(f"{key}__", value)
-            elif isinstance(value, SecretStr):
-                environment[key] = value.get_secret_value()
-            elif isinstance(value, tuple):
-                environment[key] = json.dumps([_plain(item) for item in value])
-            elif value is not None:
-                environment[key] = str(value)
-
-    walk(PREFIX, settings)
-    return environment
-
-
-def _plain(item: object) -> object:
-    """A member of a list setting for JSON, its secrets readable."""
-    if not isinstance(item, BaseModel):
-        return item
-    values = {name: getattr(item, name) for name in type(item).model_fields}
-    return {k: v.get_secret_value() if isinstance(v, SecretStr) else v for k, v in values.items()}
 
 
 def mask_url(url: str) -> str:

