@@ -10,10 +10,13 @@ from hotline.commands import CommandReceiver, Commands, Delivery
 from hotline.settings import Settings
 from ivr.controller import Controller, ExchangeControl
 from ivr.prompts import PromptLibrary
+from ivr.queue import Seat
 
 log = logging.getLogger(__name__)
 
 RECEIVE_S = 0.5
+SEATS_S = 2.0
+SEATS_TTL_S = 10
 
 
 class CommandListener:
@@ -64,3 +67,25 @@ class CommandListener:
         self._closed.set()
         self._receiver.close()
         self._thread.join(1.0)
+
+
+def tell_seats(
+    seats: Callable[[], tuple[Seat, ...]],
+    *,
+    node: str,
+    publisher: BackgroundPublisher,
+    call_later: Callable[[float, Callable[[], None]], object],
+) -> None:
+    """Keeps this node's state `seats` on the bus: who is signed in and does what. On the SIP thread; repeats itself."""
+    told = [
+        {
+            "seat": seat.name,
+            "state": str(seat.state),
+            "queues": list(seat.queues),
+            "skills": sorted(seat.skills),
+            "call_id": seat.call,
+        }
+        for seat in seats()
+    ]
+    publisher.put_state("seats", node, {"seats": told}, ttl_s=SEATS_TTL_S)
+    call_later(SEATS_S, lambda: tell_seats(seats, node=node, publisher=publisher, call_later=call_later))

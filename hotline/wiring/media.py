@@ -15,7 +15,9 @@ from hotline.jobs import ValkeyJobs
 from hotline.limits import descriptors_needed, raise_descriptor_limit
 from hotline.locks import lock_exclusively
 from hotline.settings import Settings
+from hotline.valkey_commands import open_commands
 from hotline.wiring.access import build_admission, build_plan, open_extensions
+from hotline.wiring.control import CommandListener, tell_seats
 from hotline.wiring.trunks import Trunks
 from ivr.acd import LocalAcd
 from ivr.call_services import CallServices
@@ -142,9 +144,23 @@ def run(settings: Settings, stop: threading.Event) -> None:
             ("session", exchange.session_changed),
         )
     ]
+    commands = CommandListener(
+        open_commands(settings),
+        exchange,
+        settings=settings,
+        post=server.post,
+        publisher=publisher,
+        prompts=prompts,
+        clock=clock,
+    )
+    acd = exchange.acd
+    server.post(
+        lambda: tell_seats(lambda: acd.seats, node=settings.node, publisher=publisher, call_later=server.call_later)
+    )
     threading.Thread(target=_stop_media, args=(stop, server, exchange, trunks), name="media-stop", daemon=True).start()
     log.info("answering calls on %s:%d", settings.sip.address, settings.sip.port)
     server.run()
+    commands.close()
     for listener in listeners:
         listener.close()
     trunks.close()
