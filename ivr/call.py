@@ -450,6 +450,8 @@ class Call(Conversation):
 
     def publish(self, name: str, **data: Any) -> None:
         self.services.publish(name, call_id=self.call_id, **data)
+        if "state" in self._timers and not self.ended:
+            self._put_state()
 
     def note(self, kind: str, **data: Any) -> None:
         self.record.note(kind, **data)
