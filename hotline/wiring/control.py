@@ -20,7 +20,10 @@ SEATS_TTL_S = 10
 
 
 class CommandListener:
-    """Listens from construction to `close`; `post` runs a function on the SIP thread."""
+    """Listens from construction until `stop` is set: what comes later is left to the next process.
+
+    `post` runs a function on the SIP thread.
+    """
 
     def __init__(
         self,
@@ -32,8 +35,8 @@ class CommandListener:
         publisher: BackgroundPublisher,
         prompts: PromptLibrary,
         clock: Clock,
+        stop: threading.Event,
     ) -> None:
-        self._commands = commands
         self._receiver: CommandReceiver = commands.receiver(settings.node)
         self._post = post
         self._controller = Controller(
@@ -44,27 +47,26 @@ class CommandListener:
             finish=lambda delivery, outcome: publisher.submit(lambda: self._receiver.finish(delivery, outcome)),
             publish=publisher.publish,
         )
-        self._closed = threading.Event()
+        self._stop = stop
         self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._closed.is_set():
+        while not self._stop.is_set():
             try:
                 delivery = self._receiver.receive(RECEIVE_S)
             except Exception:  # calls go on without commands; the next one may do
                 log.exception("a command was not received")
-                self._closed.wait(RECEIVE_S)
+                self._stop.wait(RECEIVE_S)
                 continue
-            if delivery is not None:
+            if delivery is not None and not self._stop.is_set():
                 self._hand_over(delivery)
 
     def _hand_over(self, delivery: Delivery) -> None:
         self._post(lambda: self._controller.carry_out(delivery))
 
     def close(self) -> None:
-        """Takes no more commands."""
-        self._closed.set()
+        """Waits for the thread to end."""
         self._receiver.close()
         self._thread.join(1.0)
 

@@ -152,6 +152,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         publisher=publisher,
         prompts=prompts,
         clock=clock,
+        stop=stop,
     )
     acd = exchange.acd
     server.post(
