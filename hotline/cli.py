@@ -139,7 +139,7 @@ def extension_add(
     """Add an extension; without a file a secret is made and shown once."""
     from hotline.wiring.access import open_extensions
 
-    secret = secrets.token_urlsafe(15) if secret_file is None else secret_file.read_text("utf-8").strip()
+    secret = secrets.token_urlsafe(15) if secret_file is None else _password(secret_file)
     settings = load_settings()
     open_extensions(settings).add(
         number, display_name=name, password=secret, queues=queue or (), skills=skill or (), supervisor=supervisor
@@ -159,7 +159,7 @@ def extension_list() -> None:
         parts += [f"队列 {'、'.join(record.queues)}"] if record.queues else []
         parts += [f"技能 {'、'.join(sorted(record.skills))}"] if record.skills else []
         parts += ["班长席"] if record.supervisor else []
-        out.print(escape("  ".join(parts).rstrip()), highlight=False, soft_wrap=True)
+        out.print(escape("  ".join(filter(None, parts))), highlight=False, soft_wrap=True)
 
 
 @extension_app.command("remove", help="删除分机；已注册的话机随即失效")

@@ -115,6 +115,36 @@ def test_wrong_accounts_are_refused_in_a_line(hotline: Command, tmp_path: Path) 
         assert "Traceback" not in done.stderr
 
 
+def test_extensions_are_added_listed_and_removed(hotline: Command, tmp_path: Path) -> None:
+    added = hotline("extension", "add", "8001", "--name", "一号座席", "--queue", "operator", "--queue", "late")
+    assert added.returncode == 0, added.stderr
+    assert "用户名 8001  密钥 " in added.stdout
+    secret = tmp_path / "secret"
+    secret.write_text("一个足够长的密钥\n", encoding="utf-8")
+    options = ("--skill", "enterprise", "--supervisor", "--secret-file", str(secret))
+    silent = hotline("extension", "add", "8002", *options)
+    assert "一个足够长的密钥" not in silent.stdout
+    assert hotline("extension", "list").stdout.splitlines() == [
+        "8001  一号座席  队列 operator、late",
+        "8002  技能 enterprise  班长席",
+    ]
+    assert hotline("extension", "remove", "8001").returncode == 0
+    assert "8001" not in hotline("extension", "list").stdout
+
+
+def test_wrong_extensions_are_refused_in_a_line(hotline: Command, tmp_path: Path) -> None:
+    for arguments in (
+        ("add", "8 001"),
+        ("add", "8001", "--queue", "two words"),
+        ("add", "8001", "--secret-file", str(tmp_path / "none")),
+        ("remove", "8001"),
+    ):
+        done = hotline("extension", *arguments)
+        assert done.returncode == 1, arguments
+        assert "错误" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_accounts_need_a_migrated_database(hotline: Command) -> None:
     done = hotline("user", "list")
     assert done.returncode == 1

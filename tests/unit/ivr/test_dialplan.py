@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotline.errors import ConfigurationError
+from ivr.carriers import Numbering
 from ivr.dialplan import DialPlan, Extension, Refusal, ToExtension, ToNumber, ToTrunk, Trunk, compile_pattern
 
 PLAN = DialPlan(
@@ -75,6 +76,15 @@ def test_patterns(pattern: str, fits: list[str], does_not: list[str]) -> None:
 def test_what_is_no_pattern_is_named(pattern: str) -> None:
     with pytest.raises(ConfigurationError, match="pattern"):
         compile_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    "called", ["13800138000", "+8613800138000", "008613800138000", "013800138000", "138-0013-8000"]
+)
+def test_numbers_outside_are_judged_in_their_one_form_however_they_are_dialled(called: str) -> None:
+    plan = DialPlan(outgoing=["138."], canonical=Numbering(area_code="010").canonical)
+    assert plan.decide(Extension("8001"), called) == ToTrunk("13800138000")
+    assert plan.decide(Extension("8001"), "+442079460958") == Refusal("not_in_plan")
 
 
 @given(st.text(max_size=100))
