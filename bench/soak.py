@@ -4,14 +4,18 @@
 
 Memory, descriptors and RTP ports of the media process are watched, and the length of each recording is set against its
 call's time on the wire, between the kernel's time of the 200's arrival and the BYE's departure. Growth of memory is
-taken between the end of the warm-up (a tenth of the time, and until every slot has had its first call) and the end,
-both at full load. What the network did to the packets is counted as it was done: `injected`.
+taken between the end of the warm-up (a sixth of the time, and until every slot has had its first call) and the end,
+both at full load: SIP remembers calls for half a minute, and the heap finds its size in the first minutes. What the
+network did to the packets is counted as it was done: `injected`.
 """
 
 import argparse
+import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +23,11 @@ from typing import Any
 import numpy as np
 from calls import bound_ports, descriptors, generate, resident_mb
 from load import percentile
-from load_speech import number_of
 from report import machine, print_report, progress, target, versions
 
 from demo.media_process import HOST, MediaProcess, RecordedCall
+from hotline.settings import Settings
+from hotline.supervisor import valkey_command
 
 CPS = 20.0
 SAMPLE_S = 1.0
@@ -80,10 +85,10 @@ def growth(samples: list[Sample], *, warm_up_s: float, total_s: float) -> dict[s
 
 def lengths(recorded: list[RecordedCall], calls: list[dict[str, Any]]) -> dict[str, Any]:
     """How far each recording's length is from its call's, from the answer's arrival to the BYE, in milliseconds."""
-    found = {call.first("opened").get("caller"): call for call in recorded}
+    found = {call.first("opened").get("sip_call_id"): call for call in recorded}
     off, missing = [], 0
     for call in calls:
-        recording = found.get(number_of(call["number"]))
+        recording = found.get(call["call_id"])
         if recording is None:
             missing += call["answer_ms"] is not None
         else:
@@ -96,6 +101,19 @@ def lengths(recorded: list[RecordedCall], calls: list[dict[str, Any]]) -> dict[s
         "length_off_max_ms": percentile(off, 100),
         "length_off_beyond_limit": int((np.array(off) > LENGTH_LIMIT_MS).sum()),
     }
+
+
+@contextmanager
+def broker(folder: Path) -> Iterator[None]:
+    """The bundled Valkey where the media process looks for it: without one its unsent messages would be the growth."""
+    settings = Settings(data_dir=folder)
+    settings.valkey_socket.parent.mkdir(parents=True)
+    process = subprocess.Popen(valkey_command(settings), stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @dataclass(frozen=True)
@@ -115,7 +133,7 @@ class Soak:
 
     @property
     def warm_up_s(self) -> float:
-        return max(self.total_s / 10, self.calls / CPS + self.seconds)
+        return max(self.total_s / 6, self.calls / CPS + self.seconds)
 
     def options(self) -> list[str]:
         """The generator's."""
@@ -125,7 +143,9 @@ class Soak:
 
     def run(self, folder: Path) -> dict[str, Any]:
         """All of it; its figures."""
-        with MediaProcess(folder, HOTLINE_SIP__MAX_CALLS=str(2 * self.calls)) as media:
+        with broker(folder), MediaProcess(folder, HOTLINE_SIP__MAX_CALLS=str(2 * self.calls)) as media:
+            generate(HOST, media.sip_port, "--calls", "1", "--seconds", "1", timeout_s=60)
+            media.wait_for_calls(1)  # what the first call opens, such as connections to the broker, stays
             idle, ports, cpu, watch = (
                 descriptors(media.pid),
                 bound_ports(media.pid),
@@ -136,7 +156,7 @@ class Soak:
             told = generate(HOST, media.sip_port, *self.options(), timeout_s=timeout_s)
             watch.stop()
             figures = told["figures"]
-            recorded = media.wait_for_calls(figures["answered"], timeout_s=30)
+            recorded = media.wait_for_calls(1 + figures["answered"], timeout_s=30)
             time.sleep(SETTLE_S)
             copied = (
                 "concurrent",

@@ -23,6 +23,7 @@ from ivr.queue_events import (
     CancelRinging,
     Connect,
     ConversationEnded,
+    ConversationResumed,
     Overflow,
     QueueCommand,
     QueueEvent,
@@ -56,6 +57,7 @@ class SeatAction(Enum):
     RING = "ring"
     ANSWER = "answer"
     RELEASE = "release"  # it rings no more: answered elsewhere, hung up, or it did not answer
+    RESUME = "resume"  # it talks already: another distributor connected it
     PAUSE = "pause"  # the conversation is over, or it is busy
 
 
@@ -69,6 +71,9 @@ SEATS: dict[tuple[SeatState, SeatAction], SeatState] = {
     (SeatState.RINGING, SeatAction.ANSWER): SeatState.TALKING,
     (SeatState.RINGING, SeatAction.RELEASE): SeatState.READY,
     (SeatState.RINGING, SeatAction.PAUSE): SeatState.PAUSED,
+    (SeatState.AWAY, SeatAction.RESUME): SeatState.TALKING,
+    (SeatState.READY, SeatAction.RESUME): SeatState.TALKING,
+    (SeatState.PAUSED, SeatAction.RESUME): SeatState.TALKING,
     (SeatState.TALKING, SeatAction.PAUSE): SeatState.PAUSED,
     (SeatState.TALKING, SeatAction.AWAY): SeatState.AWAY,
     (SeatState.PAUSED, SeatAction.READY): SeatState.READY,
@@ -167,6 +172,8 @@ class Distributor:
                 commands = self._answered(call, name, now)
             case SeatNotAnswered(call, name, busy):
                 commands = self._not_answered(call, (name,), now, busy=busy)
+            case ConversationResumed():
+                commands = self._resume(event, now)
             case ConversationEnded(call, name):
                 commands = self._conversation_over(call, name, now)
             case TimePassed():
@@ -185,14 +192,14 @@ class Distributor:
         skills = event.skills | rule.skills
         if not any(self._serves(seat, rule.name, skills) for seat in self._seats.values()):
             return [Overflow(event.call, "closed")]
-        if len(self.waiting(rule.name)) >= rule.max_length:
+        if not event.waited_s and len(self.waiting(rule.name)) >= rule.max_length:
             return [Overflow(event.call, "full")]
         self._callers[event.call] = Waiting(
             call=event.call,
             queue=rule.name,
             skills=skills,
             priority=event.priority + rule.priority,
-            joined=now,
+            joined=now - event.waited_s,
             announce_at=now,
         )
         return []
@@ -285,6 +292,28 @@ class Distributor:
             else:
                 self._move(name, SeatAction.RELEASE, call="", missed=seat.missed + 1)
         return []
+
+    def _resume(self, event: ConversationResumed, now: float) -> list[QueueCommand]:
+        """A seat that has not signed in here yet is one that leaves after its conversation, until it does."""
+        if event.queue not in self._queues:
+            raise NotFoundError(f"no queue named {event.queue}")
+        seat = self._seats.setdefault(event.seat, Seat(event.seat, (), frozenset(), since=now, leaving=True))
+        if seat.state is SeatState.TALKING:
+            return []
+        then = SeatAction.AWAY if seat.state is SeatState.AWAY else SeatAction.PAUSE
+        commands = self._stop_ringing(event.seat) if seat.state is SeatState.RINGING else []
+        if commands:
+            self._move(event.seat, SeatAction.RELEASE)
+        since = now - event.talked_s
+        self._move(
+            *(event.seat, SeatAction.RESUME),
+            call=event.call,
+            queue=event.queue,
+            talking_since=since,
+            until=None,
+            then=then,
+        )
+        return commands
 
     def _conversation_over(self, call: str, name: str, now: float) -> list[QueueCommand]:
         seat = self._seats.get(name)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CallerJoined:
-    """A caller wants to wait. `skills` and `priority` add to the queue's own."""
+    """A caller wants to wait. `skills` and `priority` add to the queue's own; `waited_s` has been waited elsewhere."""
 
     call: str
     queue: str
     skills: frozenset[str] = frozenset()
     priority: int = 0
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,16 @@ class SeatNotAnswered:
 
 
 @dataclass(frozen=True)
+class ConversationResumed:
+    """The seat has talked to a caller of `queue` for `talked_s` already: said to a distributor that takes over."""
+
+    call: str
+    seat: str
+    queue: str
+    talked_s: float
+
+
+@dataclass(frozen=True)
 class ConversationEnded:
     """The seat left the conversation."""
 
@@ -91,6 +102,7 @@ QueueEvent = (
     | SeatAway
     | SeatAnswered
     | SeatNotAnswered
+    | ConversationResumed
     | ConversationEnded
     | TimePassed
 )
