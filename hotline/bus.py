@@ -91,7 +91,7 @@ class ValkeyBus:
     """The bus of a site. Raises `UnavailableError` while the broker is away; subscriptions reconnect by themselves."""
 
     def __init__(self, url: str) -> None:
-        self._client = redis.Redis.from_url(url, socket_connect_timeout=2, health_check_interval=30)
+        self._client = redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=5, health_check_interval=30)
 
     def publish(self, event: Event) -> None:
         with broker_errors():

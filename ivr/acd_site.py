@@ -1,5 +1,7 @@
 """The distributor of a site at its leader: events of several processes in, commands out to those that hold the calls.
 
+Several processes may know a phone and sign its seat in: the seat is there as long as one of them says so.
+
 A new leader knows nothing: until `opens_at` it listens to who is there, and only seats and conversations are taken in
 at once, so that no caller is sent away for want of seats that have yet to introduce themselves.
 """
@@ -38,7 +40,7 @@ class Site:
         self._opens_at: float | None = opens_at
         self._deferred: list[tuple[str, QueueEvent, float]] = []
         self._node_of_call: dict[str, str] = {}
-        self._node_of_seat: dict[str, str] = {}
+        self._nodes_of_seat: dict[str, set[str]] = {}
 
     @property
     def seats(self) -> tuple[Seat, ...]:
@@ -55,11 +57,17 @@ class Site:
             return []
         match event:
             case SeatSignedIn(seat):
-                self._node_of_seat[seat] = node
-            case SeatSignedOut(seat):
-                if self._node_of_seat.get(seat) != node:  # it has moved to another process
+                nodes = self._nodes_of_seat.setdefault(seat, set())
+                known = bool(nodes) and node not in nodes
+                nodes.add(node)
+                if known and self._serves(event):  # no news, and no reason to be ready again
                     return []
-                del self._node_of_seat[seat]
+            case SeatSignedOut(seat):
+                nodes = self._nodes_of_seat.get(seat, set())
+                nodes.discard(node)
+                if nodes:
+                    return []
+                self._nodes_of_seat.pop(seat, None)
             case CallerJoined(call) | ConversationResumed(call):
                 self._node_of_call[call] = node
         routed = self._routed(self._decide(event, now), sender=node)
@@ -84,12 +92,18 @@ class Site:
         """A process is gone with its calls and seats; or it will introduce itself anew."""
         self._deferred = [item for item in self._deferred if item[0] != node]
         routed: list[Routed] = []
-        for seat in [seat for seat, at in self._node_of_seat.items() if at == node]:
+        for seat in [seat for seat, nodes in self._nodes_of_seat.items() if node in nodes]:
             routed += self.handle(node, SeatSignedOut(seat), now)
         for call in [call for call, at in self._node_of_call.items() if at == node]:
             routed += self._routed(self._decide(CallerLeft(call), now), sender=node)
             del self._node_of_call[call]
         return [(to, command) for to, command in routed if to != node]
+
+    def _serves(self, event: SeatSignedIn) -> bool:
+        return any(
+            (seat.name, seat.queues, seat.skills) == (event.seat, event.queues, event.skills)
+            for seat in self._distributor.seats
+        )
 
     def _decide(self, event: QueueEvent, now: float) -> list[QueueCommand]:
         """A process with other queues than ours must not stop the others: its callers find the queue closed."""

@@ -10,17 +10,18 @@ import logging
 import queue
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hotline.bus import Bus, Event
 from hotline.clock import Clock
 from hotline.election import Election
 from hotline.errors import HotlineError, ProtocolError, UnavailableError
+from ivr.acd import AcdLoop
 from ivr.acd_node import LEASE_S, AcdNode, Output, Role
 from ivr.acd_wire import Frame
 from ivr.queue import Distributor, Seat
 from ivr.queue_events import QueueCommand, QueueEvent
-from ivr.sip import Timer
+from ivr.queue_rule import QueueRule
 
 log = logging.getLogger(__name__)
 
@@ -34,28 +35,32 @@ __all__ = ["ELECTION", "LEASE_S", "SharedAcd"]
 
 
 class SharedAcd:
-    """Implements `Acd`. `distributor` makes an empty one, with the same queues in every process; commands for the calls
-    of this process go to `handle` on the SIP thread, where `submit` belongs too. `loop` is the SIP thread."""
+    """Implements `Acd` for one process of several, which all have the same `rules`. On the SIP thread, but for `close`.
+
+    It takes no part, and so commands nothing, before `start`.
+    """
 
     def __init__(
         self,
         node: str,
+        rules: Iterable[QueueRule],
         *,
-        queues: frozenset[str],
-        distributor: Callable[[], Distributor],
         bus: Bus,
         election: Election,
-        post: Callable[[Callable[[], None]], None],
-        call_later: Callable[[float, Callable[[], None]], Timer],
+        loop: AcdLoop,
         clock: Clock,
         handle: Callable[[QueueCommand], None],
     ) -> None:
-        name = f"{node}.{uuid.uuid4().hex[:8]}"  # one that is started again is another member
-        self._node = AcdNode(name, queues=queues, distributor=distributor, now=clock.monotonic())
+        queues = tuple(rules)
+        self._node = AcdNode(
+            f"{node}.{uuid.uuid4().hex[:8]}",  # one that is started again is another member
+            queues=[rule.name for rule in queues],
+            distributor=lambda: Distributor(queues),
+            now=clock.monotonic(),
+        )
         self._bus = bus
         self._election = election
-        self._post = post
-        self._call_later = call_later
+        self._loop = loop
         self._clock = clock
         self._handle = handle
         self._outbox: queue.Queue[Frame | None] = queue.Queue(MAX_OUTBOX)  # None: ask who leads
@@ -69,7 +74,7 @@ class SharedAcd:
         ]
 
     def start(self) -> None:
-        """Takes part from now on; on the SIP thread or before it runs."""
+        """Takes part from now on."""
         for thread in self._threads:
             thread.start()
         self._tick()
@@ -93,6 +98,7 @@ class SharedAcd:
         waits or talks already."""
         self._do(self._node.submit(event, self._clock.monotonic()))
 
+    @property
     def seats(self) -> tuple[Seat, ...]:
         """All seats of the site where this process distributes, else those that signed in here."""
         return self._node.seats
@@ -102,7 +108,7 @@ class SharedAcd:
     def _tick(self) -> None:
         if self._closed.is_set():
             return
-        self._call_later(TICK_S, self._tick)  # first: whatever fails below, time goes on
+        self._loop.call_later(TICK_S, self._tick)  # first: whatever fails below, time goes on
         if not self._asking:
             self._asking = self._put(None)
         self._do(self._node.tick(self._clock.monotonic()))
@@ -111,7 +117,7 @@ class SharedAcd:
         for frame in output.frames:
             self._put(frame)
         for command in output.commands:
-            self._post(lambda command=command: self._handle(command))  # type: ignore[misc]
+            self._loop.post(lambda command=command: self._handle(command))  # type: ignore[misc]
         if self._node.role is not self._role:
             self._role = self._node.role
             log.log(
@@ -152,10 +158,10 @@ class SharedAcd:
         try:
             found = self._election.ask(self._node.name)
         except UnavailableError:
-            self._post(self._answered)
+            self._loop.post(self._answered)
             self._closed.wait(TICK_S)
             return
-        self._post(lambda: self._answered(lambda now: self._node.lease(found, asked=asked, now=now)))
+        self._loop.post(lambda: self._answered(lambda now: self._node.lease(found, asked=asked, now=now)))
 
     def _answered(self, learn: Callable[[float], Output] | None = None) -> None:
         """On the SIP thread."""
@@ -173,4 +179,4 @@ class SharedAcd:
             except ProtocolError as error:
                 log.warning("queues: a frame is ignored: %s", error)
                 continue
-            self._post(lambda frame=frame: self._do(self._node.receive(frame, self._clock.monotonic())))  # type: ignore[misc]
+            self._loop.post(lambda frame=frame: self._do(self._node.receive(frame, self._clock.monotonic())))  # type: ignore[misc]

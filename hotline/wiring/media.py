@@ -17,9 +17,9 @@ from hotline.locks import lock_exclusively
 from hotline.settings import Settings
 from hotline.valkey_commands import open_commands
 from hotline.wiring.access import build_admission, build_plan, open_extensions
+from hotline.wiring.acd import build_acd
 from hotline.wiring.control import CommandListener, tell_seats
 from hotline.wiring.trunks import Trunks
-from ivr.acd import LocalAcd
 from ivr.call_services import CallServices
 from ivr.captions import CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded
 from ivr.conversation import MUSIC
@@ -29,7 +29,7 @@ from ivr.journal import JournalThread
 from ivr.media.engine import MediaEngine
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import load_languages
-from ivr.queue import Distributor
+from ivr.shared_acd import SharedAcd
 from ivr.shared_bindings import BindingFeed, SharedBindings
 from ivr.sip import SessionPolicy, SipServer
 from recordings.recorder import RecorderThread, WavRecorder
@@ -121,8 +121,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
     exchange = Exchange(
         services,
         server,
-        make_acd=lambda handle: LocalAcd(Distributor(flow.queues.values()), loop=server, clock=clock, handle=handle),
+        make_acd=lambda handle: build_acd(settings, flow.queues, handle, bus=bus, loop=server, clock=clock),
     )
+    acd = exchange.acd
+    if isinstance(acd, SharedAcd):
+        server.post(acd.start)
     seats = exchange.seats
 
     def phone_changed(name: str, reachable: bool) -> None:
@@ -165,6 +168,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     for listener in listeners:
         listener.close()
     trunks.close()
+    if isinstance(acd, SharedAcd):
+        acd.close()
     if feed is not None:
         feed.close()
     engine.stop()

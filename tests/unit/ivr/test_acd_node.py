@@ -290,6 +290,21 @@ def test_a_seat_that_signs_in_elsewhere_is_not_signed_out_by_where_it_was(cluste
     assert cluster.seat("8001") is SeatState.READY
 
 
+def test_a_seat_that_several_processes_know_is_there_until_the_last_says_it_is_gone(cluster: Cluster) -> None:
+    cluster.submit("b", SeatSignedIn("8001", ("operator",)))
+    cluster.submit("b", SeatAway("8001"))
+    cluster.run(1)
+    cluster.submit("c", SeatSignedIn("8001", ("operator",)))
+    cluster.run(1)
+    assert cluster.seat("8001") is SeatState.AWAY
+    cluster.kill("b")
+    cluster.run(MEMBER_TIMEOUT_S + 1)
+    assert cluster.seat("8001") is SeatState.AWAY
+    cluster.submit("c", SeatSignedOut("8001"))
+    cluster.run(1)
+    assert cluster.nodes["a"].seats == ()
+
+
 def test_a_process_that_the_leader_has_given_up_introduces_itself_anew(cluster: Cluster) -> None:
     cluster.submit("b", SeatSignedIn("8001", ("operator",)))
     cluster.run(1)
