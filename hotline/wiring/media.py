@@ -10,6 +10,7 @@ from asr.stream import CaptionService, StreamEnded
 from asr.text import display
 from hotline.bus import BackgroundPublisher, Event, ValkeyBus
 from hotline.clock import SystemClock
+from hotline.collector import collect_if_due, take_over
 from hotline.errors import UnavailableError
 from hotline.jobs import ValkeyJobs
 from hotline.limits import descriptors_needed, raise_descriptor_limit
@@ -38,6 +39,7 @@ from recordings.recovery import recover_spool
 log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 1.0
+COLLECT_S = 1.0
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -163,6 +165,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     )
     threading.Thread(target=_stop_media, args=(stop, server, exchange, trunks), name="media-stop", daemon=True).start()
     log.info("answering calls on %s:%d", settings.sip.address, settings.sip.port)
+    take_over()
+    server.post(lambda: _collect(server))
     server.run()
     commands.close()
     for listener in listeners:
@@ -201,6 +205,12 @@ class _Listener:
         self._closed.set()
         self._thread.join(1.0)
         self._subscription.close()
+
+
+def _collect(server: SipServer) -> None:
+    """Looks for garbage now and then, on the SIP thread."""
+    collect_if_due(calls=server.calls)
+    server.call_later(COLLECT_S, lambda: _collect(server))
 
 
 def _ready(exchange: Exchange | None) -> Exchange:
