@@ -1,5 +1,6 @@
 """From a command to a request: what is taken, and what is refused with a message that names the argument."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotline.commands import Command
+from hotline.commands import Command, Outcome
 from hotline.errors import InvalidInputError
 from ivr import control
 from ivr.control import REQUESTS, OnCall, Play, arguments_of, parse
 from ivr.media.mixer import Supervision
 from ivr.prompts import PromptLibrary
 
+ROOT = Path(control.__file__).parents[1]
+DOCUMENT = (ROOT / "docs/call-control.md").read_text("utf-8")
 AT = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
-PROMPTS = PromptLibrary.load(Path(control.__file__).parent / "prompts/zh")
+PROMPTS = PromptLibrary.load(ROOT / "ivr/prompts/zh")
 VALID: dict[str, Any] = {
     "party": "8001",
     "target": "+8613800138000",
@@ -172,3 +175,28 @@ def test_any_arguments_become_a_request_or_one_clear_error(name: str, changes: d
 def test_a_request_survives_the_way_over_the_wire(name: str) -> None:
     sent = valid(name)
     assert parse(Command.parse(sent.serialize()), prompts=PROMPTS) == parse(sent, prompts=PROMPTS)
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading of the document."""
+    table = re.search(rf"^## {heading}\n[^|]*((?:\|[^\n]*\n)+)", DOCUMENT, re.MULTILINE)
+    assert table is not None
+    return [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in table[1].splitlines()[2:]]
+
+
+def test_the_document_lists_every_command_with_its_arguments() -> None:
+    told = {row[0]: row[1] for row in rows("Commands")}
+    assert told == {
+        name: ", ".join(key if required else f"[{key}]" for key, required in arguments_of(kind).items())
+        for name, kind in REQUESTS.items()
+    }
+
+
+def test_the_document_lists_every_event_of_a_call() -> None:
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "ivr").glob("*.py"))
+    assert {row[0] for row in rows("Events of calls")} == set(re.findall(r'"(call\.[a-z_]+)"', source))
+
+
+def test_the_document_lists_what_outcomes_say() -> None:
+    events = [outcome.event(command("hold"), AT) for outcome in (Outcome(), Outcome("no"))]
+    assert [row[:2] for row in rows("Outcomes")] == [[event.name, ", ".join(event.data)] for event in events]
