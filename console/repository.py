@@ -152,8 +152,9 @@ def ticket_with_history(session: Session, number: str) -> Ticket | None:
 
 
 def call_with_recording(session: Session, call_id: str) -> Call | None:
-    """A call and its recording, or None."""
-    return session.scalar(select(Call).options(joinedload(Call.recording)).where(Call.id == call_id))
+    """A call with its recording and the quality of its streams, or None."""
+    loaded = (joinedload(Call.recording), selectinload(Call.qualities))
+    return session.scalar(select(Call).options(*loaded).where(Call.id == call_id))
 
 
 def ticket_number_of_call(session: Session, call_id: str) -> str | None:

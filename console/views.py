@@ -12,6 +12,8 @@ from asr.models import Segment, Transcript
 from asr.text import display
 from console import labels
 from console.masking import mask_numbers, mask_phone, mask_words
+from ivr.media.mixer import CALLER
+from recordings.models import Call
 from tickets.models import Evidence, Ticket, TicketEvent
 
 
@@ -204,3 +206,33 @@ def timed(text: str, rows: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
 
 def _timed(text: str, word: recognizer.Word) -> Word:
     return Word(text, word.start_ms, word.end_ms, unsure=word.confidence < UNSURE_BELOW)
+
+
+@dataclass(frozen=True)
+class VoiceQuality:
+    """How the caller's audio came over the network: the worse of both directions, and the figures of each."""
+
+    mos: str
+    details: str
+
+
+def voice_quality(call: Call) -> VoiceQuality | None:
+    """None where nothing was measured."""
+    measured = next((row for row in call.qualities if row.party == CALLER), None)
+    if measured is None:
+        return None
+    scores = [score for score in (measured.received_mos, measured.sent_mos) if score is not None]
+    if not scores:
+        return None
+    directions = (
+        ("收", measured.received_loss, measured.received_jitter_ms),
+        ("发", measured.sent_loss, measured.sent_jitter_ms),
+    )
+    details = [
+        f"{name}：丢包 {100 * loss:.1f} %，抖动 {jitter_ms:.0f} 毫秒"
+        for name, loss, jitter_ms in directions
+        if loss is not None and jitter_ms is not None
+    ]
+    if measured.round_trip_ms is not None:
+        details.append(f"往返 {measured.round_trip_ms:.0f} 毫秒")
+    return VoiceQuality(mos=f"{min(scores):.1f}", details="；".join(details))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Integer, String
+from sqlalchemy import ForeignKey, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base
@@ -30,6 +30,32 @@ class Call(Base):
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
     recording: Mapped["Recording | None"] = relationship(back_populates="call")
+    qualities: Mapped[list["CallQuality"]] = relationship(order_by="CallQuality.position")
+
+
+class CallQuality(Base):
+    """One party's stream: what we received of it, and what it reports to have received of us, None where it does not.
+
+    Loss is a share of the packets, 0 to 1; a mean opinion score is 1 to 4.5.
+    """
+
+    __tablename__ = "call_qualities"
+    __table_args__ = (UniqueConstraint("call_id", "position"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id"))
+    position: Mapped[int]
+    """A party that left and came again has two."""
+    party: Mapped[str] = mapped_column(String(64))
+    received_packets: Mapped[int | None]
+    received_loss: Mapped[float | None]
+    received_jitter_ms: Mapped[float | None]
+    received_mos: Mapped[float | None]
+    sent_packets: Mapped[int | None]
+    sent_loss: Mapped[float | None]
+    sent_jitter_ms: Mapped[float | None]
+    sent_mos: Mapped[float | None]
+    round_trip_ms: Mapped[float | None]
 
 
 class Recording(Base):

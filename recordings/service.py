@@ -16,6 +16,7 @@ from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, Journal, JournalEntry
 from recordings import repository
 from recordings.models import Call, Recording
 from recordings.peaks import peaks_of, serialize_peaks
+from recordings.quality import quality_of
 from recordings.recovery import MEDIA_CRASHED
 from recordings.store import RecordingStore
 
@@ -32,6 +33,7 @@ _COLUMNS = {
     "captions",
     "closed",
     "demand_begun",
+    "quality",
 }  # kinds that need no copy
 
 
@@ -149,6 +151,7 @@ def _call_from_journal(journal: Journal, *, now: datetime) -> Call:
         answer_ms=answer_ms if isinstance(answer_ms, int | float) else None,
         duration_ms=max(0, round(duration_ms)),
         end_reason=_text(ended, "reason", 32),
+        qualities=quality_of(journal),
         details={"entries": [_plain(entry) for entry in journal.entries if entry.kind not in _COLUMNS]},
     )
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from asr.models import Segment, Transcript
 from asr.recognizer import Word
 from asr.text import display
-from recordings.models import Call, Recording
+from recordings.models import Call, CallQuality, Recording
 from recordings.peaks import peaks_of, serialize_peaks
 from recordings.service import peaks_name
 from recordings.store import RecordingStore
@@ -94,6 +94,7 @@ def seed_heating_call(
             answer_ms=3.2,
             duration_ms=duration_ms,
             end_reason="completed",
+            qualities=[CallQuality(position=0, party="caller", received_mos=4.3)],
         )
     )
     session.flush()

@@ -123,6 +123,7 @@ def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLRe
             "facts": views.facts(ticket, masked=not full),
             "steps": views.history(ticket.events),
             "call": call,
+            "voice_quality": views.voice_quality(call) if call else None,
             "recording": call.recording if call else None,
             "transcript": transcript,
             "utterances": views.utterances(transcript, masked=not full),

@@ -2,7 +2,7 @@
 
 import os
 import wave
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from hotline.db import Database
 from hotline.jobs import MemoryJobs
 from hotline.settings import AsrSettings, Settings
 from ivr.journal import JournalWriter
-from recordings.models import Call, Recording
+from ivr.media.types import DirectionQuality, StreamQuality
+from recordings.models import Call, CallQuality, Recording
 from recordings.store import RecordingStore
 from tickets.jobs import TicketJobs
 from tickets.models import Evidence, Ticket, TicketEvent, TicketNumber
@@ -114,6 +115,8 @@ def leave_call(
         writer.append("segment", now, speaker="caller", start_ms=spoken[0][1], end_ms=spoken[-1][2], words=spoken)
     if demand:
         writer.append("demand", now, start_ms=1000, end_ms=9000)
+    quality = StreamQuality(received=DirectionQuality(packets=500, mos=4.4))
+    writer.append("quality", now, party="caller", **asdict(quality))
     writer.append("ended", now, reason=reason, duration_ms=10_000)
     writer.append("captions", now, complete=complete, **MODEL_NOTE)
     if closed:
@@ -133,7 +136,7 @@ def leave_call(
 def snapshot(site: Site) -> dict[str, list[dict[str, Any]]]:
     """All rows without what is random (ids, lookup codes), to compare two ways to the same end."""
     loose = {"id", "lookup_code", "ticket_id", "transcript_id", "segment_id"}
-    models = (Call, Recording, Transcript, Segment, TicketNumber, Ticket, TicketEvent, Evidence)
+    models = (Call, CallQuality, Recording, Transcript, Segment, TicketNumber, Ticket, TicketEvent, Evidence)
     with site.database.reading() as session:
         return {
             model.__tablename__: [

@@ -217,6 +217,7 @@ async def test_the_ticket_page_shows_facts_evidence_and_transcript(context: Cons
         text = (await browser.get(PAGE)).text
         for shown in ("张山营镇", "供暖 / 煤改电设备", "T2 民生急需", "煤改电维修时限", "138****8000", "“张山营镇”"):
             assert shown in text
+        assert "通话质量 4.3" in text
         assert PHONE not in text
         assert "下载录音" not in text, "only administrators download"
         assert re.search(r'data-seek="\d+" data-seek-end="\d+"', text)

@@ -117,6 +117,7 @@ def test_killed_anywhere_and_run_again_it_ends_the_same(
         assert site.store.exists(f"2026/01/05/{CALL_ID}.{file}")
     assert {name: len(rows) for name, rows in broken.items()} == {
         "calls": 1,
+        "call_qualities": 1,
         "recordings": 1,
         "transcripts": 1,
         "segments": 2,

@@ -1,7 +1,8 @@
 from datetime import UTC, datetime
 
 from asr.models import Segment, Transcript
-from console.views import Word, facts, ticket_row, timed, utterances
+from console.views import VoiceQuality, Word, facts, ticket_row, timed, utterances, voice_quality
+from recordings.models import Call, CallQuality
 from tickets.models import Evidence, Ticket, TicketEvent
 
 NOW = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
@@ -123,3 +124,20 @@ def test_a_flag_is_a_fact_with_its_evidence() -> None:
     assert (flag.name, flag.value) == ("标记", "紧急")
     assert flag.proof is not None
     assert flag.proof.quote == "煤气味"
+
+
+def test_the_worse_direction_of_the_caller_s_stream_is_the_call_s_quality() -> None:
+    measured = {"received_loss": 0.012, "received_jitter_ms": 3.4, "received_mos": 4.32}
+    reported = {"sent_loss": 0.1, "sent_jitter_ms": 7.0, "sent_mos": 3.21, "round_trip_ms": 41.5}
+    seat = CallQuality(position=0, party="8001", received_mos=1.0)
+    call = Call(qualities=[seat, CallQuality(position=1, party="caller", **measured, **reported)])
+    assert voice_quality(call) == VoiceQuality(
+        mos="3.2", details="收：丢包 1.2 %，抖动 3 毫秒；发：丢包 10.0 %，抖动 7 毫秒；往返 42 毫秒"
+    )
+    unreported = Call(qualities=[CallQuality(position=0, party="caller", **measured)])
+    assert voice_quality(unreported) == VoiceQuality(mos="4.3", details="收：丢包 1.2 %，抖动 3 毫秒")
+
+
+def test_a_call_of_which_nothing_was_measured_has_no_quality() -> None:
+    assert voice_quality(Call(qualities=[CallQuality(position=0, party="caller")])) is None
+    assert voice_quality(Call(qualities=[CallQuality(position=0, party="8001", received_mos=4.0)])) is None

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import wave
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from sqlalchemy import func, select
 from hotline.db import Database
 from hotline.errors import InvalidInputError
 from ivr.journal import Journal, JournalWriter
-from recordings.models import Call, Recording
+from ivr.media.types import DirectionQuality, StreamQuality
+from recordings.models import Call, CallQuality, Recording
 from recordings.repository import find_call, find_recording
 from recordings.service import archive, ingest_recording, store_audio
 from recordings.store import RecordingStore
@@ -163,6 +165,58 @@ def test_journal_with_strange_values_still_gives_a_call(
         call = find_call(session, "c1")
     assert call is not None
     assert (len(call.caller_number), call.sip_call_id, call.answer_ms, call.duration_ms) == (64, "ab", None, 3000)
+
+
+def test_quality_of_each_stream_becomes_a_row(database: Database, store: RecordingStore, tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    writer = JournalWriter(path)
+    full = StreamQuality(
+        received=DirectionQuality(packets=500, loss=0.02, jitter_ms=3.5, mos=4.1),
+        sent=DirectionQuality(packets=490, loss=0.1, jitter_ms=7.0, mos=3.2),
+        round_trip_ms=41.5,
+    )
+    unreported = StreamQuality(received=DirectionQuality(packets=7))
+    for party, quality in (("caller", full), ("8001", unreported), ("8001", full)):
+        writer.append("quality", NOW, party=party, **asdict(quality))
+    writer.close()
+    for _ in range(2):
+        call = ingest(database, Journal.read(path), store)
+    with database.reading() as session:
+        rows = session.scalars(select(CallQuality).order_by(CallQuality.position)).all()
+    assert [(row.call_id, row.position, row.party) for row in rows] == [
+        ("c1", 0, "caller"),
+        ("c1", 1, "8001"),
+        ("c1", 2, "8001"),
+    ]
+    caller, seat, _ = rows
+    assert (caller.received_packets, caller.received_loss, caller.received_jitter_ms, caller.received_mos) == (
+        500, 0.02, 3.5, 4.1,
+    )  # fmt: skip
+    assert (caller.sent_packets, caller.sent_loss, caller.sent_jitter_ms, caller.sent_mos) == (490, 0.1, 7.0, 3.2)
+    assert caller.round_trip_ms == 41.5
+    assert (seat.received_packets, seat.received_loss, seat.received_mos) == (7, 0, None)
+    assert (seat.sent_packets, seat.sent_loss, seat.sent_mos, seat.round_trip_ms) == (None,) * 4
+    assert "quality" not in [entry["kind"] for entry in call.details["entries"]]
+
+
+STRANGE = [None, "many", float("nan"), float("inf"), -1, 10**400, [], {}]
+
+
+@pytest.mark.parametrize("value", STRANGE, ids=repr)
+def test_quality_that_is_no_number_is_unknown(
+    database: Database, store: RecordingStore, tmp_path: Path, value: object
+) -> None:
+    path = write_journal(tmp_path)
+    writer = JournalWriter(path)
+    direction = dict.fromkeys(("packets", "loss", "jitter_ms", "mos"), value)
+    writer.append("quality", NOW, party="x\0" * 90, received=direction, sent=value, round_trip_ms=value)
+    writer.close()
+    ingest(database, Journal.read(path), store)
+    with database.reading() as session:
+        row = session.scalars(select(CallQuality)).one()
+    assert row.party == "x" * 64
+    columns = {column.name for column in CallQuality.__table__.columns} - {"id", "call_id", "position", "party"}
+    assert {getattr(row, name) for name in columns} == {None}
 
 
 def test_journal_without_a_readable_line_is_refused(store: RecordingStore, tmp_path: Path) -> None:
