@@ -1,63 +1,161 @@
-import subprocess
-from collections.abc import Callable
+"""baresip as a citizen's phone and on the desks: codecs, keys, hold, transfer, several phones of one extension."""
+
+import time
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from baresip_rig import MODULES, Baresip
 from numpy.typing import NDArray
+from office_rig import SETTINGS, TRUNK, add_extensions, secret
 
 from demo.compare import caller_channel_matches
-from demo.media_process import MediaProcess, free_port
-from demo.phone import write_audio
+from demo.g711 import Law, decode, encode
+from demo.media_process import MediaProcess
+from ivr.media import g711
+from ivr.media.types import Codec
 
-HOST = "127.0.0.1"
-MODULES = Path("/usr/lib/baresip/modules")
-CONFIG = """sip_listen {host}:{sip_port}
-audio_player aufile,{heard}
-audio_source aufile,{voice}
-audio_alert aufile,/dev/null
-audio_srate 8000-8000
-audio_channels 1-1
-rtp_ports {rtp_port}-{rtp_port_end}
-module_path {modules}
-module stdio.so
-module g711.so
-module aufile.so
-module_tmp uuid.so
-module_tmp account.so
-module_app menu.so
-"""
+MEDIA_SETTINGS = SETTINGS
+CALLER = "13700000001"
+Phones = Callable[..., Baresip]
 
 
-def test_a_call_of_baresip_is_recorded_and_hears_the_announcement(
-    media: MediaProcess, program: Callable[[str, str], str], tmp_path: Path, utterance: NDArray[np.int16]
-) -> None:
+def voice_of(name: str, law: Law = Law.PCMA) -> NDArray[np.int16]:
+    """Three seconds that nobody else says, and that the codec leaves as they are."""
+    noise = np.random.default_rng(zlib.crc32(name.encode())).normal(0, 4000, 24000)
+    return decode(encode(np.clip(noise, -30000, 30000).astype(np.int16), law), law)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _extensions(media: MediaProcess) -> None:
+    add_extensions(media)
+
+
+@pytest.fixture
+def phone(media: MediaProcess, program: Callable[[str, str], str], tmp_path: Path) -> Iterator[Phones]:
+    """Makes phones; an extension's registers."""
     baresip = program("baresip", "baresip-core")
     if not (MODULES / "aufile.so").is_file():
         pytest.skip(f"no baresip modules in {MODULES} (Debian package baresip-core)")
-    voice, heard = tmp_path / "voice.wav", tmp_path / "heard.wav"
-    write_audio(voice, utterance)
-    sip_port, rtp_port = free_port(), free_port(count=12)
-    settings = {"host": HOST, "sip_port": sip_port, "rtp_port": rtp_port, "rtp_port_end": rtp_port + 10}
-    (tmp_path / "config").write_text(CONFIG.format(voice=voice, heard=heard, modules=MODULES, **settings))
-    (tmp_path / "accounts").write_text(f"<sip:13700000001@{HOST}:{sip_port}>;regint=0;audio_codecs=PCMA\n")
-    (tmp_path / "contacts").write_text("")
-    dial = f"/dial sip:12345@{HOST}:{media.sip_port}"
-    ran = subprocess.run(
-        [baresip, "-f", str(tmp_path), "-e", dial, "-t", "6"],
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    assert "Call established" in ran.stdout + ran.stderr, ran.stdout[-3000:] + ran.stderr[-3000:]
-    call = media.wait_for_calls(1)[-1]
+    made: list[Baresip] = []
+
+    def make(name: str, **more: Any) -> Baresip:
+        number = len(made)
+        given = {"voice": voice_of(name), "host": f"127.0.0.{20 + number}", "secret": secret(name), **more}
+        made.append(Baresip(baresip, tmp_path / f"phone{number}", media, name=name, **given))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def kinds(call: Any, *wanted: str) -> list[str]:
+    return [line["kind"] for line in call.journal if line["kind"] in wanted]
+
+
+@pytest.mark.parametrize("law", [Law.PCMA, Law.PCMU])
+def test_a_citizens_call_is_recorded_sample_by_sample(media: MediaProcess, phone: Phones, law: Law) -> None:
+    voice, number = voice_of("citizen", law), f"{CALLER[:-1]}{law.value}"
+    citizen = phone(number, host=TRUNK, secret="", voice=voice, codec=law.name)
+    citizen.dial("12345")
+    time.sleep(3.5)
+    citizen.hang_up()
+    (call,) = media.calls_of(number)
     opened, ended = call.first("opened"), call.first("ended")
-    assert (opened["caller"], opened["called"], opened["codec"]) == ("13700000001", "12345", "PCMA")
+    assert (opened["called"], opened["codec"]) == ("12345", law.name)
     assert ended["reason"] == "caller_hangup"
     stereo = call.channels()
     assert abs(len(stereo) / 8 - ended["duration_ms"]) <= 120, "but for the jitter buffer"
-    match = caller_channel_matches(stereo[:, 0], utterance)
+    match = caller_channel_matches(stereo[:, 0], voice)
     assert match.exact, match
-    assert np.abs(stereo[:, 1]).max() > 3000
+    announced = g711.decode(g711.encode(stereo[4000:20000, 1], codec=Codec[law.name]), codec=Codec[law.name])
+    assert np.abs(announced).max() > 3000
+    announced[announced == 0] = 2  # as baresip decodes mu-law's zero
+    assert citizen.hears(announced) > 0.9
+
+
+def test_keys_are_digits_and_hold_is_noted(media: MediaProcess, phone: Phones) -> None:
+    citizen = phone("13700000009", host=TRUNK, secret="")
+    citizen.dial("12345")
+    citizen.press("4#")
+    citizen.do("hold")
+    time.sleep(0.2)
+    citizen.do("resume")
+    citizen.press("*0")
+    citizen.hang_up()
+    (call,) = media.calls_of("13700000009")
+    assert [line["digit"] for line in call.journal if line["kind"] == "digit"] == ["4", "#", "*", "0"]
+    assert kinds(call, "held", "resumed") == ["held", "resumed"]
+
+
+def test_two_desks_hear_each_other_and_music_while_held(media: MediaProcess, phone: Phones) -> None:
+    one, other = phone("8001"), phone("8002")
+    one.do("dial", one.address_of("8002"))
+    other.accept()
+    one.wait("CALL_ESTABLISHED")
+    time.sleep(1.0)
+    other.do("hold")
+    time.sleep(0.5)
+    other.do("resume")
+    time.sleep(0.3)
+    one.hang_up()
+    other.wait("CALL_CLOSED")
+    (call,) = media.calls_of("8001")
+    assert call.first("opened")["purpose"] == "internal"
+    assert kinds(call, "joined", "held", "resumed", "left") == ["joined", "held", "resumed", "left", "left"]
+    assert one.hears(other.voice[:5000]) > 0.8
+    assert other.hears(one.voice[:5000]) > 0.8
+
+
+def test_a_call_is_passed_on_to_a_third_desk(media: MediaProcess, phone: Phones) -> None:
+    one, two, three = phone("8001"), phone("8002"), phone("8003")
+    one.do("dial", one.address_of("8002"))
+    two.accept()
+    one.wait("CALL_ESTABLISHED")
+    two.do("transfer", two.address_of("8003"))
+    three.accept()
+    two.wait("CALL_CLOSED")
+    time.sleep(1.0)
+    three.hang_up()
+    one.wait("CALL_CLOSED")
+    call = media.calls_of("8001", count=2)[-1]
+    assert kinds(call, "joined", "transferred", "left") == ["joined", "joined", "transferred", "left", "left"]
+    assert (call.first("transferred")["party"], call.first("transferred")["target"]) == ("8002", "8003")
+    assert one.hears(three.voice[:5000]) > 0.8
+    assert three.hears(one.voice) > 0.2
+
+
+def test_all_phones_of_an_extension_ring_and_one_takes_the_call(phone: Phones) -> None:
+    one, desk, mobile = phone("8001"), phone("8002"), phone("8002")
+    one.do("dial", one.address_of("8002"))
+    desk.wait("CALL_INCOMING")
+    mobile.accept()
+    desk.wait("CALL_CLOSED")
+    one.wait("CALL_ESTABLISHED")
+    mobile.hang_up()
+    one.wait("CALL_CLOSED")
+
+
+def test_a_phone_that_has_signed_out_does_not_ring(phone: Phones) -> None:
+    one, gone = phone("8001"), phone("8004")
+    gone.sign_out()
+    one.do("dial", one.address_of("8004"))
+    assert "480" in one.wait("CALL_CLOSED")["param"]
+
+
+def test_a_desk_that_refuses_is_busy(phone: Phones) -> None:
+    one, two = phone("8001"), phone("8002")
+    one.do("dial", one.address_of("8002"))
+    two.wait("CALL_INCOMING")
+    two.hang_up()
+    assert "486" in one.wait("CALL_CLOSED")["param"]
+
+
+def test_a_wrong_secret_registers_nobody(phone: Phones) -> None:
+    with pytest.raises(AssertionError, match="401"):
+        phone("8003", secret="a guess", patience_s=1.0)
