@@ -30,6 +30,8 @@ FIELD = "command"
 SOCKET_TIMEOUT_S = 10.0
 MAX_BLOCK_S = 1.0
 PAUSE_S = 0.5
+FORGOTTEN = ("NOGROUP", "UNBLOCKED")
+"""What a broker says that lost its memory, or where an idle stream expired: we join anew."""
 
 
 class ValkeyCommands:
@@ -135,7 +137,7 @@ class ValkeyReceiver:
             delivery = self._next(timeout_s)
         except (redis.RedisError, OSError) as error:
             self._joined = False
-            if not str(error).startswith("NOGROUP"):  # the broker lost its memory, or an idle stream expired
+            if not str(error).startswith(FORGOTTEN):
                 self._absence.noticed(error)
                 self._closed.wait(min(timeout_s, PAUSE_S))
             return None

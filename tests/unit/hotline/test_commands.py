@@ -272,6 +272,20 @@ def test_a_receiver_joins_anew_when_the_broker_has_forgotten_it(
     assert take(receiver).command.id == "a"
 
 
+def test_a_receiver_that_waits_notices_that_its_stream_is_gone(
+    site: ValkeyCommands, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver = site.receiver("n1")
+    assert receiver.receive(0.01) is None
+    gone = threading.Timer(0.1, client.flushall)
+    gone.start()
+    receiver.receive(0.3)
+    gone.join()
+    site.send(command(id="a"), node="n1")
+    assert take(receiver).command.id == "a"
+    assert "away" not in caplog.text
+
+
 def test_an_entry_that_is_no_command_is_dropped(site: ValkeyCommands, client: redis.Redis) -> None:
     receiver = site.receiver("n1")
     for fields in ({"command": b"\xff"}, {"other": "1"}, {"command": '{"id": "a"}'}):
