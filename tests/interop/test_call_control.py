@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from desk_phone import DeskPhone
 
 from demo.media_process import MediaProcess
@@ -108,6 +109,8 @@ def wait_for(look: Callable[[], Any], seconds: float = 10.0) -> Any:
 
 @pytest.fixture(scope="module")
 def media(valkey_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaProcess]:
+    with contextlib.closing(redis.Redis.from_url(valkey_server)) as client:
+        client.flushall()
     with start(tmp_path_factory.mktemp("control"), valkey_server) as process:
         yield process
         assert process.running, process.log()[-3000:]
