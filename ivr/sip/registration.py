@@ -103,7 +103,7 @@ class TrunkClient:
         return self._trunks[trunk].usable()
 
     def states(self) -> dict[str, str]:
-        """What each trunk is: `registered`, `up` (without registration) or `down`."""
+        """What each trunk is: `registered`, `registering`, `up` (without registration) or `down`."""
         return {name: trunk.state for name, trunk in self._trunks.items()}
 
     def _on_change(self) -> None:
@@ -150,9 +150,11 @@ class _Trunk:
 
     @property
     def state(self) -> str:
-        if self._carrier.registers:
-            return "registered" if self._registration.at is not None else "down"
-        return "up" if self.usable() else "down"
+        if not self._carrier.registers:
+            return "up" if self.usable() else "down"
+        if self._registration.at is not None:
+            return "registered"
+        return "down" if self._registration.failures else "registering"
 
     @property
     def stopped(self) -> bool:

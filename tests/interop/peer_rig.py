@@ -16,10 +16,11 @@ SECRET = "a secret of 8001"
 
 
 class Peer:
-    """A SIP peer at any loopback address; each request is a transaction of its own."""
+    """A SIP peer of a media process (or of an edge at that address), itself at any loopback address; each request is a
+    transaction of its own."""
 
-    def __init__(self, media: MediaProcess, host: str = HOST) -> None:
-        self._server = media.address
+    def __init__(self, media: MediaProcess | tuple[str, int], host: str = HOST) -> None:
+        self._server = media if isinstance(media, tuple) else media.address
         self.host = host
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((host, 0))
@@ -84,15 +85,15 @@ class Peer:
                 return message
         return None
 
-    def acknowledge(self, answer: SipMessage) -> None:
+    def acknowledge(self, answer: SipMessage, *, called: str = "12345") -> None:
         names = ("via", "from", "to", "call-id")
         headers = [(name, answer.header(name)) for name in names] + [("CSeq", f"{self.cseq} ACK")]
-        uri = f"sip:12345@{self._server[0]}"
+        uri = f"sip:{called}@{self._server[0]}"
         self.send(SipMessage(start=f"ACK {uri} SIP/2.0", headers=tuple(headers), body=b"").serialize())
 
-    def hang_up(self, answer: SipMessage, *, user: str = "8001") -> None:
-        self.acknowledge(answer)
-        bye = self.ask("BYE", user=user, to=answer.header("to"))
+    def hang_up(self, answer: SipMessage, *, user: str = "8001", called: str = "12345") -> None:
+        self.acknowledge(answer, called=called)
+        bye = self.ask("BYE", user=user, called=called, to=answer.header("to"))
         assert bye is not None
         assert bye.status == 200
 
