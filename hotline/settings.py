@@ -197,6 +197,11 @@ class MediaSettings(Section):
     playout_delay_ms: int = Field(60, ge=20, le=400, description="jitter buffer depth of recording and recognition")
     playout_min_ms: int = Field(40, ge=20, le=200, description="least delay of what parties of a call hear")
     playout_max_ms: int = Field(200, ge=20, le=200, description="largest delay of what parties of a call hear")
+    inband_digits: Literal["auto", "always", "off"] = Field(
+        "auto",
+        description="keys as tones in the audio are heard where the far end agreed to no telephone-event (RFC 4733); "
+        "`always`: also where it did, until it uses it",
+    )
     rtp_timeout_s: float = Field(30.0, gt=0, description="no packet for so long: BYE")
     max_call_s: float = Field(1800.0, gt=0, description="a call is ended after so long")
     ring_s: float = Field(60.0, gt=0, description="a phone that is rung and not answered is given up after so long")

@@ -198,9 +198,11 @@ class Party:
     # --- the engine; on its thread ---
 
     def on_digit(self, digit: str, offset_ms: int | None = None) -> None:
-        """Of the engine, or of signalling (SIP INFO, without an offset)."""
-        at_ms = self.leg.offset_ms() if offset_ms is None else offset_ms
-        self.room.post(lambda: self.room.digit(self, digit, at_ms))
+        """Of the engine, which also hears of those of signalling (SIP INFO, without an offset): it knows each press."""
+        if offset_ms is None:
+            self.leg.info_digit(digit)
+        else:
+            self.room.post(lambda: self.room.digit(self, digit, offset_ms))
 
     def on_playback_ended(self, token: int, completed: bool, offset_ms: int) -> None:
         self.room.post(lambda: self.room.playback_ended(self, token, offset_ms))

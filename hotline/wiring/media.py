@@ -28,6 +28,7 @@ from ivr.exchange import Exchange
 from ivr.flow_run import Languages
 from ivr.journal import JournalThread
 from ivr.media.engine import MediaEngine
+from ivr.media.tone_listener import Inband
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import load_languages
 from ivr.shared_acd import SharedAcd
@@ -83,6 +84,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         playout_min_ms=settings.media.playout_min_ms,
         playout_max_ms=settings.media.playout_max_ms,
         rtp_timeout_s=settings.media.rtp_timeout_s,
+        inband=Inband(settings.media.inband_digits),
     )
     shared = SharedBindings(publisher, node=settings.node, now=clock.now) if settings.extensions.shared else None
     exchange: Exchange | None = None

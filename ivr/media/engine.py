@@ -22,6 +22,7 @@ from ivr.media.ports import PortPool
 from ivr.media.room import Room
 from ivr.media.switchboard import Switchboard
 from ivr.media.ticks import TickClock, TickStats
+from ivr.media.tone_listener import Inband
 from ivr.media.types import (
     FRAME_SAMPLES,
     SAMPLE_RATE,
@@ -72,6 +73,7 @@ class MediaEngine:
         playout_max_ms: int = 200,
         rtp_timeout_s: float,
         speech_hangover_ms: int = 300,
+        inband: Inband = Inband.AUTO,
     ) -> None:
         """`max_legs`: callers and other parties together; without it there may be as many others as callers.
         `playout_delay_ms` is where the recording places a stream; what parties hear of each other adapts between
@@ -96,6 +98,7 @@ class MediaEngine:
             ),
             rtp_timeout_s=rtp_timeout_s,
             speech_hangover_ms=speech_hangover_ms,
+            inband=inband,
             release=self._release,
         )
         self._priority_raised = False

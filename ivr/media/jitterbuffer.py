@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.media.arrivals import Arrivals
 from ivr.media.playout import Playout
 from ivr.media.ring import RING, Rings, Slots
 from ivr.media.types import SAMPLE_RATE, Samples
@@ -65,6 +66,7 @@ class JitterBuffer:
             most=delay if most is None else most,
             limit=LAG,
         )
+        self.arrivals = Arrivals(slots=slots)
         self._frontier = np.zeros(slots, np.int64)
         self._end = np.zeros(slots, np.int64)  # after the last sample placed
         self._placed = np.zeros(slots, bool)
@@ -127,6 +129,7 @@ class JitterBuffer:
         self._off_since[slots[~late]] = -1
         self._end[slots] = np.maximum(self._end[slots], position + length)
         self._rings.put(slots, samples, positions=position)
+        self.arrivals.put(slots, position=position, length=length)
         self.playout.arrive(slots, position=position, length=length, head=head)
 
     def position(self, slot: int, *, timestamp: int, head: int) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from hotline.errors import InvalidInputError
+from ivr.media.digit_merger import DigitMerger
 from ivr.media.digits import DigitSender
 from ivr.media.dtmf import DIGITS, DtmfReceiver
 from ivr.media.gain import GainCurve
@@ -69,6 +70,17 @@ class SendDigits:
 
 
 @dataclass(frozen=True)
+class InfoDigit:
+    """The far end told a key by SIP INFO."""
+
+    digit: str
+
+    def __post_init__(self) -> None:
+        if self.digit not in tuple(DIGITS):
+            raise InvalidInputError(f"{self.digit[:16]!r} is no key of a telephone")
+
+
+@dataclass(frozen=True)
 class SetMix:
     """A call's whole matrix; gains are 0-1 and nobody hears himself."""
 
@@ -100,7 +112,7 @@ class Close:
     """Flush and free the leg; with the caller's the call."""
 
 
-Command = Begin | Play | StopPlaying | SendDigits | Update | SetMix | Record | Adopt | Close
+Command = Begin | Play | StopPlaying | SendDigits | InfoDigit | Update | SetMix | Record | Adopt | Close
 
 
 class Host(Protocol):
@@ -150,6 +162,7 @@ class EngineLeg:
     playback: Playback = field(default_factory=Playback)
     digits: DigitSender = field(default_factory=DigitSender)
     dtmf: DtmfReceiver = field(default_factory=DtmfReceiver)
+    merger: DigitMerger = field(default_factory=DigitMerger)
     recorded: GainCurve = field(default_factory=lambda: GainCurve(0.0))
     """How loud the recording's right channel has the leg."""
     last_quality: StreamQuality | None = None
@@ -177,6 +190,10 @@ class EngineLeg:
     def send_digits(self, digits: str) -> None:
         """Presses keys; raises `InvalidInputError` where one is none."""
         self.host.post(self, SendDigits(digits.upper()))
+
+    def info_digit(self, digit: str) -> None:
+        """SIP INFO told a key; `on_digit` follows unless it is known already. Raises `InvalidInputError`."""
+        self.host.post(self, InfoDigit(digit.upper()))
 
     def update(self, remote: RemoteMedia) -> None:
         """An answer or a re-INVITE; raises `InvalidInputError` where we cannot speak so."""

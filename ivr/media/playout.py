@@ -18,20 +18,17 @@ is made, is only read.
 import numpy as np
 from numpy.typing import NDArray
 
+from ivr.media.arrivals import Arrivals
 from ivr.media.concealment import Concealer
-from ivr.media.ring import RING, Rings, Slots
-from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from ivr.media.ring import Rings, Slots
+from ivr.media.types import FRAME_SAMPLES, Samples
 
-HALF = FRAME_SAMPLES // 2
-"""Arrival is kept for every 10 ms, the shortest packet."""
-_HALVES = RING // HALF
 WINDOW_TICKS = 100
 """Lateness is remembered for one to two such windows."""
 SHRINK_TICKS = 5
 PATIENCE_TICKS = 250
 QUIET = 300
 """Peak of a frame that may be left out unheard: -41 dB of full scale."""
-_FORGOTTEN = SAMPLE_RATE
 _NEVER = 1 << 40
 _FADE = ((np.arange(FRAME_SAMPLES) + 1) / FRAME_SAMPLES).astype(np.float32)
 
@@ -45,9 +42,8 @@ class Playout:
         self._least, self._most, self._limit = least, most, limit
         self._concealer = Concealer(slots=slots)
         self._sources: Slots = np.zeros(0, np.intp)
-        self._heard = np.zeros(slots, bool)
+        self._arrivals = Arrivals(slots=slots)  # of those who are heard
         self._offset = np.zeros(slots, np.int64)
-        self._came = np.zeros((slots, _HALVES), bool)
         self._earliest = np.full((slots, 2), _NEVER)  # lateness, in the present window and the one before
         self._latest = np.full((slots, 2), -_NEVER)
         self._window = 0
@@ -60,28 +56,26 @@ class Playout:
 
     def close(self, slot: int) -> None:
         """The slot's leg is gone."""
-        self._heard[slot] = False
+        self._arrivals.drop(slot)
         self._offset[slot] = 0
 
     def restart(self, slots: Slots) -> None:
         """Streams are placed anew: what is known of their lateness is void."""
         self._offset[slots] = 0
         self._earliest[slots], self._latest[slots] = _NEVER, -_NEVER
-        self._came[slots] = False
+        self._arrivals.forget(slots)
         self._moved[slots] = self._tick
 
     def arrive(self, slots: Slots, *, position: NDArray[np.int64], length: int, head: int) -> None:
         """One packet a leg was put into the ring."""
-        heard = self._heard[slots]
+        heard = self._arrivals.watched(slots)
         if not heard.any():
             return
         slots, position = slots[heard], position[heard]
         lateness = head - position
         self._earliest[slots, self._window] = np.minimum(self._earliest[slots, self._window], lateness)
         self._latest[slots, self._window] = np.maximum(self._latest[slots, self._window], lateness)
-        first = (position + HALF // 2) // HALF
-        halves = first[:, None] + np.arange((length + HALF // 2) // HALF)
-        self._came[slots[:, None], halves % _HALVES] = True
+        self._arrivals.put(slots, position=position, length=length)
 
     def read(self, sources: Slots, *, head: int) -> Samples:
         """The frame of each of `sources` for the mix: (sources, 160)."""
@@ -100,18 +94,14 @@ class Playout:
             skipped = self._rings.frames_at(sources[shrinks], positions=position[shrinks] - FRAME_SAMPLES)
             faded = skipped * (1 - _FADE) + frames[shrinks] * _FADE
             frames[shrinks] = np.rint(faded).astype(np.int16)
-        halves = (position // HALF)[:, None] + np.arange(2)
-        missing = ~self._came[sources[:, None], halves % _HALVES].all(axis=1)
-        self._came[sources[:, None], halves % _HALVES] = False  # heard: not a second time
-        passed = (position // HALF)[:, None] - _FORGOTTEN // HALF + np.arange(4)  # what came and was never heard
-        self._came[sources[:, None], passed % _HALVES] = False
+        missing = ~self._arrivals.take(sources, position=position)  # what was heard is not heard a second time
         return self._concealer.update(sources, frames, missing=missing)
 
     def _follow(self, sources: Slots) -> None:
         """Others are heard now than a tick ago."""
-        new = sources[~self._heard[sources]]
-        self._heard[:] = False
-        self._heard[sources] = True
+        new = sources[~self._arrivals.watched(sources)]
+        self._arrivals.drop(self._sources)
+        self._arrivals.watch(sources)
         self.restart(new)
         for slot in new.tolist():
             self._concealer.open(slot)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hotline.errors import ProtocolError
 from ivr.media import g711
+from ivr.media.digit_merger import DigitSource
 from ivr.media.jitterbuffer import JitterBuffer
 from ivr.media.latch import SocketAddress
 from ivr.media.leg import EngineLeg
@@ -26,14 +27,19 @@ AUDIO_TYPES = (Codec.PCMU.value, Codec.PCMA.value)
 
 Guard = Callable[..., None]
 """`guard(leg, action, *arguments)` runs the action and ends the leg's media should it raise."""
+TellDigit = Callable[[EngineLeg, str, DigitSource, int], None]
+"""(leg, key, who tells it, the position at which it was pressed)"""
 
 
 class Receiver:
     """Tables over `slots` legs. Either law is heard at any time: static payload types need no agreement."""
 
-    def __init__(self, *, slots: int, jitter: JitterBuffer, reports: RtcpReports, guard: Guard) -> None:
+    def __init__(
+        self, *, slots: int, jitter: JitterBuffer, reports: RtcpReports, guard: Guard, tell_digit: TellDigit
+    ) -> None:
         self._jitter = jitter
         self._reports = reports
+        self._tell_digit = tell_digit
         self._guard = guard
         self._epoll = select.epoll()
         self._legs: dict[int, EngineLeg] = {}
@@ -189,7 +195,7 @@ class Receiver:
             self._jitter.place(slots, timestamp=timestamp, samples=samples, head=head)
         if digit is not None:
             position = self._jitter.position(leg.slot, timestamp=packet.timestamp, head=head)
-            leg.listener.on_digit(digit, leg.offset_of(head if position is None else position))
+            self._tell_digit(leg, digit, DigitSource.EVENT, head if position is None else position)
 
 
 def _validate(leg: EngineLeg, packet: RtpPacket) -> None:

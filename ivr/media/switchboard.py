@@ -12,6 +12,7 @@ import numpy as np
 
 from ivr.media.bridge import Bridge
 from ivr.media.control import ControlChannel
+from ivr.media.digit_merger import DigitSource
 from ivr.media.jitterbuffer import JitterBuffer, StreamCounters
 from ivr.media.leg import (
     Adopt,
@@ -19,6 +20,7 @@ from ivr.media.leg import (
     Close,
     Command,
     EngineLeg,
+    InfoDigit,
     Play,
     Record,
     SendDigits,
@@ -31,6 +33,7 @@ from ivr.media.receiver import Receiver
 from ivr.media.ring import RING, Slots
 from ivr.media.room import BLOCK, Room
 from ivr.media.sender import Sender
+from ivr.media.tone_listener import Inband, ToneListener
 from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE
 from ivr.media.vad import ONSET_FRAMES, SpeechDetector
 
@@ -57,6 +60,7 @@ class Switchboard:
         jitter: JitterBuffer,
         rtp_timeout_s: float,
         speech_hangover_ms: int,
+        inband: Inband,
         release: Callable[[EngineLeg], None],
     ) -> None:
         self.head = 0
@@ -64,12 +68,19 @@ class Switchboard:
         self.jitter = jitter
         self.control = ControlChannel(slots=slots, guard=self._guard)
         self.sender = Sender(slots=slots, reports=self.control.reports)
-        self.receiver = Receiver(slots=slots, jitter=jitter, reports=self.control.reports, guard=self._guard)
+        self.receiver = Receiver(
+            slots=slots,
+            jitter=jitter,
+            reports=self.control.reports,
+            guard=self._guard,
+            tell_digit=self._tell_digit,
+        )
         self.failures = 0
         self.past_packets = StreamCounters()
         self.past_bad = self.past_foreign = 0
         self._bridge = Bridge()
         self._speech = SpeechDetector(slots=slots, hangover_ms=speech_hangover_ms)
+        self._tones = ToneListener(slots=slots, inband=inband, arrivals=jitter.arrivals)
         self._active = np.zeros(slots, bool)
         self._record_ticks = np.full(slots, RECORD_TICKS)
         self._rtp_timeout_s = rtp_timeout_s
@@ -102,6 +113,9 @@ class Switchboard:
         active = np.flatnonzero(self._active)
         if len(active):
             self._detect_speech(active)
+        if len(self._tones.slots):
+            self._detect_tones()
+        if len(active):
             for slot in active[(active + index) % self._record_ticks[active] == 0].tolist():
                 if (due := self.legs.get(slot)) is not None:
                     self._guard(due, self._take, due, self.jitter.settled(slot, head=self.head))
@@ -136,6 +150,8 @@ class Switchboard:
                 self.sender.play(leg, command.samples, token=command.token, loop=command.loop)
             case SendDigits(digits):
                 self.sender.dial(leg, digits)
+            case InfoDigit(digit):
+                self._tell_digit(leg, digit, DigitSource.INFO, self.head)
             case StopPlaying():
                 self._report_playback(leg, self.sender.stop_playing(leg), False)
             case Update(remote):
@@ -143,6 +159,7 @@ class Switchboard:
                 leg.remote = remote
                 self.sender.apply(leg)
                 self.receiver.apply(leg, now=now)
+                self._tones.apply(leg)
             case Close():
                 self.receiver.receive(now=now, head=self.head, rounds=STALL_ROUNDS)
                 self._close(leg)
@@ -170,6 +187,7 @@ class Switchboard:
         self.control.open(leg, ssrc=ssrc, timestamp_base=timestamp_base, now=now)
         self.receiver.open(leg)
         self.receiver.apply(leg, now=now)
+        self._tones.apply(leg)
         self._active[slot] = True
         self._record_ticks[slot] = RECORD_TICKS if leg.tap is None else TAP_TICKS
         leg.room.join(leg, name=leg.name, position=self.head)
@@ -204,6 +222,7 @@ class Switchboard:
         self._bridge.remove(slot)
         self.sender.close(leg)
         self.receiver.close(leg)
+        self._tones.close(leg)
         leg.last_quality = self.control.close(leg, now=self._now, head=self.head)
         try:
             if is_caller:
@@ -251,6 +270,19 @@ class Switchboard:
                 if (leg := self.legs.get(slot)) is not None:
                     offset_ms = leg.offset_of(self.head - frames_ago * FRAME_SAMPLES)
                     self._guard(leg, getattr(leg.listener, method), offset_ms)
+
+    def _detect_tones(self) -> None:
+        position = self.head - FRAME_SAMPLES
+        frames = self.jitter.frames(self._tones.slots, head=position)
+        for leg, digit, pressed in list(self._tones.listen(frames, position=position)):
+            self._guard(leg, self._tell_digit, leg, digit, DigitSource.INBAND, pressed)
+
+    def _tell_digit(self, leg: EngineLeg, digit: str, source: DigitSource, position: int) -> None:
+        """Tells a press once, whichever ways tell it."""
+        offset_ms = leg.offset_of(position)
+        if leg.merger.accept(digit, source=source, offset_ms=offset_ms):
+            self._tones.apply(leg)
+            leg.listener.on_digit(digit, offset_ms)
 
     @staticmethod
     def _close_track(leg: EngineLeg) -> None:

@@ -143,6 +143,10 @@ class Leg(Protocol):
         """Presses keys (0-9, *, #, A-D): RFC 4733 where agreed, else tones in the audio, which waits meanwhile."""
         ...
 
+    def info_digit(self, digit: str) -> None:
+        """The far end told a key by SIP INFO: `on_digit` follows, once for one press however it is told."""
+        ...
+
     def update(self, remote: RemoteMedia) -> None:
         """The first answer of a leg that we offered, or a re-INVITE: new address, codec or direction."""
         ...

@@ -117,6 +117,9 @@ class Media:
         self.looped = False
         self.listener.on_playback_ended(self.plays[-1][0], False, self.offset_ms())
 
+    def info_digit(self, digit: str) -> None:
+        self.listener.on_digit(digit, self.offset_ms())
+
     def send_digits(self, digits: str) -> None:
         self.digits += digits
 
