@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 
 from ivr.media.arrivals import Arrivals
 from ivr.media.digit_merger import DigitSource
-from ivr.media.inband import LATENCY_MS, NO_DIGIT, InbandDetector, digit_of
+from ivr.media.inband import NO_DIGIT, InbandDetector, digit_of
 from ivr.media.leg import EngineLeg
 from ivr.media.ring import Slots
-from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE, Samples
-
-LATENCY = LATENCY_MS * SAMPLE_RATE // 1000
+from ivr.media.types import FRAME_SAMPLES, Samples
 
 
 class Inband(Enum):
@@ -66,7 +64,7 @@ class ToneListener:
         """Takes the frame at `position` of each of `slots`, (slots, 160); yields digits with when they were pressed."""
         came = self._arrivals.take(self.slots, position=np.full(len(self.slots), position))
         told: NDArray[np.int8] = self._detector.update(self.slots, frames, missing=~came)
-        pressed = position + FRAME_SAMPLES - LATENCY
+        pressed = position - FRAME_SAMPLES  # the first frame that the tones fill is known by the one after it
         for row in np.flatnonzero(told != NO_DIGIT).tolist():
             yield self._legs[int(self.slots[row])], digit_of(int(told[row])), pressed
 

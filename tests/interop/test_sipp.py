@@ -15,6 +15,7 @@ from sipp_rig import Sipp
 from demo.compare import caller_channel_matches
 from demo.g711 import Law, decode, encode
 from demo.media_process import MediaProcess, RecordedCall
+from ivr.media import tones
 
 MEDIA_SETTINGS = SETTINGS
 PHONE = "127.0.0.5"
@@ -104,6 +105,16 @@ def test_digits_in_info_are_digits(placed: Placed) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="SIPp sends telephone events by a raw socket: only as root")
 def test_digits_as_telephone_events_are_digits(placed: Placed) -> None:
     assert [line["digit"] for line in placed("dtmf").journal if line["kind"] == "digit"] == ["4", "2", "*", "#"]
+
+
+@pytest.mark.parametrize("law", [Law.PCMA, Law.PCMU])
+def test_tones_of_a_phone_that_knows_no_telephone_events_are_digits(
+    placed: Placed, tmp_path: Path, utterance: NDArray[np.int16], law: Law
+) -> None:
+    keys = tones.dtmf("42*#", tone_ms=80, pause_ms=80)
+    (tmp_path / "voice.raw").write_bytes(encode(np.concatenate([utterance[:8000], keys, utterance[:8000]]), law))
+    call = placed("basic", payload=str(law.value), codec=law.name)
+    assert [line["digit"] for line in call.journal if line["kind"] == "digit"] == ["4", "2", "*", "#"]
 
 
 def test_an_extension_signs_in_calls_and_signs_out(media: MediaProcess, sipp: Start) -> None:
