@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 from asr.engines.vosk import read_model_info
@@ -28,6 +29,9 @@ MIN_FREE_BYTES = 2 * 1024**3  # about 17 hours of stereo recordings
 RELEASED = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
 CERTIFICATE_WARNING = timedelta(days=30)
 RTP_SAMPLE = 50
+AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
+CGROUPS = Path("/proc/self/cgroup")
+CGROUP_ROOT = Path("/sys/fs/cgroup")
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 TIMEX_BYTES = 512  # more than any kernel's struct timex
 
@@ -86,6 +90,20 @@ def examine_process(process: str, settings: Settings) -> Finding:
 def may_raise_priority(nice_limit: int, *, superuser: bool) -> bool:
     """Whether the media engine gets its priority under this RLIMIT_NICE (setrlimit(2): 20 minus the least nice)."""
     return superuser or nice_limit == resource.RLIM_INFINITY or nice_limit >= 20 - NICE
+
+
+def in_autogroup(enabled: str, cgroups: str, *, root: Path = CGROUP_ROOT) -> bool:
+    """Whether a nice value counts only among the processes of one session (sched(7), autogroup): where the kernel
+    groups by session and the process has no control group that shares out the CPU. Takes the texts of
+    /proc/sys/kernel/sched_autogroup_enabled and of a process's cgroup file (cgroups(7))."""
+    if enabled.strip() != "1":
+        return False
+    for line in cgroups.splitlines():
+        _, controllers, path = line.split(":", 2)
+        version_2 = not controllers and (root / path.lstrip("/") / "cpu.weight").exists()
+        if path != "/" and (version_2 or "cpu" in controllers.split(",")):
+            return False
+    return True
 
 
 def clock_synchronized() -> bool | None:
@@ -239,12 +257,19 @@ def _rtp_ports(settings: Settings) -> Iterator[Finding]:
 
 def _priority(_settings: Settings) -> Iterator[Finding]:
     limit, _hard = resource.getrlimit(resource.RLIMIT_NICE)
-    if may_raise_priority(limit, superuser=os.geteuid() == 0):
-        yield Finding("ok", "实时优先级", "可以提高")
-    else:
+    if not may_raise_priority(limit, superuser=os.geteuid() == 0):
         yield Finding(
             "warning", "实时优先级", "不能提高，繁忙时语音可能抖动", f"给服务设置 LimitNICE={NICE} 或 CAP_SYS_NICE"
         )
+    elif in_autogroup(AUTOGROUP.read_text("ascii") if AUTOGROUP.exists() else "0", CGROUPS.read_text("utf-8")):
+        yield Finding(
+            "warning",
+            "实时优先级",
+            "可以提高，但只在自动任务组内有效 (autogroup)，别的程序繁忙时语音仍可能抖动",
+            "sysctl -w kernel.sched_autogroup_enabled=0，或作为设了 CPUWeight 的 systemd 服务运行",
+        )
+    else:
+        yield Finding("ok", "实时优先级", "可以提高")
 
 
 def _descriptors(settings: Settings) -> Iterator[Finding]:

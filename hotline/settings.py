@@ -34,10 +34,12 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from hotline.errors import ConfigurationError
+from hotline.settings_errors import explain, not_json
 
 PREFIX = "HOTLINE_"
 CONFIG_VARIABLE = "HOTLINE_CONFIG"
@@ -460,9 +462,11 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise ConfigurationError("; ".join(_explain(item) for item in error.errors())) from error
-    except ValueError as error:  # pydantic-settings: a variable that should hold JSON and does not
-        raise ConfigurationError(str(error), hint="a table is written as JSON, or setting by setting") from error
+        raise ConfigurationError(
+            "; ".join(explain(item, prefix=PREFIX, secret=ADDRESSES) for item in error.errors())
+        ) from error
+    except SettingsError as error:  # a variable that should hold JSON and does not
+        raise not_json(error, Settings, prefix=PREFIX) from error
 
 
 def mask_url(url: str) -> str:
@@ -495,15 +499,3 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
         raise ConfigurationError(
             f"unknown setting {', '.join(unknown)}", hint="`hotline config` lists the settings there are"
         )
-
-
-def _explain(item: Any) -> str:
-    name = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        return f"unknown setting {name}"
-    if not name:  # a rule between settings, whose message names them
-        return str(item["msg"])
-    variable = f"{PREFIX}{'__'.join(str(part) for part in item['loc'])}".upper()
-    source = f"{name} ({variable})" if variable in os.environ else name
-    value = "***" if name in ADDRESSES or name.startswith("trunks") else repr(item["input"])
-    return f"{source}: {item['msg']} (got {value})"

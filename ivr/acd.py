@@ -31,7 +31,7 @@ class Acd(Protocol):
 
     @property
     def seats(self) -> tuple[Seat, ...]:
-        """The seats that are signed in, as far as is known here."""
+        """The seats that are distributed calls to from here; every seat of a site is so from one process."""
         ...
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hotline.errors import ConflictError, NotFoundError
-from ivr.queue import Seat, SeatState
 from ivr.queue_events import (
     Announce,
     CallerJoined,
@@ -60,20 +59,6 @@ class Member:
         self._waiting: dict[str, _Waiting] = {}
         self._talking: dict[str, _Talking] = {}
         self._seats: dict[str, _OwnSeat] = {}
-
-    def seats(self) -> tuple[Seat, ...]:
-        """The seats that signed in here, so far as is known without their distributor."""
-        talking = {talk.seat: call for call, talk in self._talking.items()}
-        return tuple(
-            Seat(
-                name,
-                seat.event.queues,
-                seat.event.skills,
-                state=SeatState.TALKING if name in talking else SeatState.AWAY if seat.away else SeatState.READY,
-                call=talking.get(name, ""),
-            )
-            for name, seat in self._seats.items()
-        )
 
     def note(self, event: QueueEvent, now: float) -> None:
         """Something happens here. Raises `NotFoundError` for an unknown queue and `ConflictError` for a caller that

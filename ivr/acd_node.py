@@ -77,8 +77,8 @@ class AcdNode:
 
     @property
     def seats(self) -> tuple[Seat, ...]:
-        """Of the site where this process distributes, else its own."""
-        return self._member.seats() if self._site is None else self._site.seats
+        """Those that this process distributes calls to: of the whole site where it leads, none where it follows."""
+        return () if self._site is None else self._site.seats
 
     def submit(self, event: QueueEvent, now: float) -> Output:
         """Something happened in this process. Raises as `Member.note` does."""

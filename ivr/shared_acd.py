@@ -100,7 +100,7 @@ class SharedAcd:
 
     @property
     def seats(self) -> tuple[Seat, ...]:
-        """All seats of the site where this process distributes, else those that signed in here."""
+        """Those that this process distributes calls to: of the whole site where it leads, none where it follows."""
         return self._node.seats
 
     # --- the SIP thread ---

@@ -161,7 +161,6 @@ def run(settings: Settings, stop: threading.Event) -> None:
         clock=clock,
         stop=stop,
     )
-    acd = exchange.acd
     server.post(
         lambda: tell_seats(lambda: acd.seats, node=settings.node, publisher=publisher, call_later=server.call_later)
     )

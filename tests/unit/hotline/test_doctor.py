@@ -15,7 +15,14 @@ from pydantic import SecretStr
 
 from hotline import doctor
 from hotline.clock import ManualClock
-from hotline.doctor import Finding, clock_synchronized, examine, examine_process, may_raise_priority
+from hotline.doctor import (
+    Finding,
+    clock_synchronized,
+    examine,
+    examine_process,
+    in_autogroup,
+    may_raise_priority,
+)
 from hotline.settings import Settings
 from ivr.media.engine import NICE
 
@@ -253,3 +260,35 @@ def test_the_hint_names_the_priority_that_the_engine_asks_for(quiet: Settings, m
     monkeypatch.setattr(doctor, "may_raise_priority", lambda _limit, *, superuser: False)
     (warning,) = [finding for finding in examine(quiet) if finding.subject == "实时优先级"]
     assert f"LimitNICE={NICE}" in warning.hint
+
+
+@pytest.mark.parametrize(
+    ("enabled", "cgroups", "expected"),
+    [
+        ("1\n", "0::/\n", True),
+        ("0\n", "0::/\n", False),
+        ("1\n", "1:cpu:/\n0::/\n", True),
+        ("1\n", "4:memory:/service\n1:cpu,cpuacct:/\n", True),
+        ("1\n", "1:cpu,cpuacct:/service\n", False),
+        ("1\n", "0::/with-weight\n", False),
+        ("1\n", "0::/without-weight\n", True),  # the cpu controller is not enabled there
+    ],
+)
+def test_priority_counts_for_all_only_outside_autogroups(
+    tmp_path: Path, enabled: str, cgroups: str, expected: bool
+) -> None:
+    for name in ("with-weight", "without-weight"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "with-weight/cpu.weight").write_text("100")
+    assert in_autogroup(enabled, cgroups, root=tmp_path) is expected
+
+
+def test_priority_that_counts_only_in_its_autogroup_is_a_warning(
+    quiet: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "may_raise_priority", lambda _limit, *, superuser: True)
+    for inside, level in ((True, "warning"), (False, "ok")):
+        monkeypatch.setattr(doctor, "in_autogroup", lambda _enabled, _cgroups, inside=inside: inside)
+        (finding,) = (one for one in examine(quiet) if one.subject == "实时优先级")
+        assert finding.level == level
+        assert ("sched_autogroup_enabled" in finding.hint) is inside

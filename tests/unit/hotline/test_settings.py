@@ -48,7 +48,7 @@ def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("HOTLINE_SIP__ALLOWED_PEERS", '["300.0.0.0/8"]', "sip.allowed_peers"),
         ("HOTLINE_SIP__ALLOWED_PEERS", "127.0.0.1", "HOTLINE_SIP__ALLOWED_PEERS"),
         ("HOTLINE_SIP__ALLOWED_PEERS", "[]", "sip.allowed_peers"),
-        ("HOTLINE_SIP", "bad", "sip"),
+        ("HOTLINE_SIP", "bad", "HOTLINE_SIP"),
         ("HOTLINE_EXTENSIONS__ALGORITHMS", '["SHA-1"]', "extensions.algorithms"),
         ("HOTLINE_EXTENSIONS__ALGORITHMS", "[]", "extensions.algorithms"),
         ("HOTLINE_CONSOLE__PUBLIC_NAMES", "hotline.example.cn", "HOTLINE_CONSOLE__PUBLIC_NAMES"),
@@ -206,3 +206,22 @@ def test_a_wrong_trunk_is_named_without_its_secret(monkeypatch: pytest.MonkeyPat
     with pytest.raises(ConfigurationError, match="trunks") as caught:
         load_settings()
     assert "geheim" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message", "hint"),
+    [
+        ("HOTLINE_SIP", "bad", "HOTLINE_SIP: not JSON", "HOTLINE_SIP__ADDRESS"),
+        ("HOTLINE_TRUNKS", "secret", "HOTLINE_TRUNKS: not JSON", "HOTLINE_TRUNKS='[...]'"),
+        ("HOTLINE_SIP", "[1]", "sip (HOTLINE_SIP): a table of settings is awaited", ""),
+    ],
+)
+def test_a_table_that_is_no_table_is_named_with_what_is_awaited(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str, hint: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert caught.value.message == message
+    assert hint in caught.value.hint
+    assert "secret" not in caught.value.message + caught.value.hint

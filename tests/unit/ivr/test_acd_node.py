@@ -186,6 +186,7 @@ def test_a_caller_of_one_process_gets_the_seat_of_another(cluster: Cluster) -> N
     assert cluster.commands("c", Connect) == [Connect("c1", "8001")]
     assert cluster.carried_out["a"] == cluster.carried_out["b"] == []
     assert cluster.seat("8001") is SeatState.TALKING
+    assert cluster.nodes["b"].seats == (), "who leads tells of all seats"
 
 
 def test_callers_of_all_processes_are_served_in_the_order_of_their_waiting(cluster: Cluster) -> None:
