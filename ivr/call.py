@@ -248,8 +248,7 @@ class Call(Conversation):
             party.tap.open(self.record.tap(party.leg_name, speaker=speaker, shift_ms=shift_ms))
 
     def open_track(self, party: Party) -> RecordingSink | None:
-        open_track = self.services.open_track
-        return None if open_track is None else open_track(self.record.track_path(party.leg_name))
+        return self.record.open_track(party.track_name)
 
     def party_left(self, party: Party) -> None:
         self.record.captions.finish(party.leg_name)

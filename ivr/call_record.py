@@ -38,7 +38,8 @@ class CallRecord:
         self._journal: CallJournal | None = None
         self._unwritten: list[tuple[str, datetime, dict[str, Any]]] = []
         self._sink: RecordingSink | None = None
-        self._finished = self._sink_closed = self._closed = False
+        self._open_files = 0
+        self._finished = self._closed = False
         self.captions = Captions(
             call_id,
             open_tap=services.open_captions,
@@ -57,13 +58,21 @@ class CallRecord:
 
     def open_sink(self) -> RecordingSink:
         """Where the call's audio goes."""
-        path = self._path.with_suffix(AUDIO_SUFFIX)
-        self._sink = self._services.open_sink(path, lambda: self._post(self._on_sink_closed))
+        self._sink = self._services.open_sink(self._path.with_suffix(AUDIO_SUFFIX), self._on_file_closed)
+        self._open_files += 1
         return self._sink
 
-    def track_path(self, leg_name: str) -> Path:
-        """The file of one party's own track."""
-        return self._path.with_name(f"{self._call_id}.{leg_name.replace('/', '-')}{AUDIO_SUFFIX}")
+    def open_track(self, name: str) -> RecordingSink | None:
+        """A file of one party's own, `<call id>.<name>.wav`, where the site wants that."""
+        if self._services.open_track is None:
+            return None
+        track = self._services.open_track(self.track_path(name), self._on_file_closed)
+        self._open_files += 1
+        return track
+
+    def track_path(self, name: str) -> Path:
+        """The file of a track."""
+        return self._path.with_name(f"{self._call_id}.{name}{AUDIO_SUFFIX}")
 
     def open(self) -> None:
         """The call is answered; again, nothing."""
@@ -97,13 +106,17 @@ class CallRecord:
             self.captions.give_up()
             self._close_when_complete()
 
-    def _on_sink_closed(self) -> None:
-        self._sink_closed = True
+    def _on_file_closed(self) -> None:
+        """On the recorder's thread."""
+        self._post(self._file_closed)
+
+    def _file_closed(self) -> None:
+        self._open_files -= 1
         self._close_when_complete()
 
     def _close_when_complete(self) -> None:
         """The journal's last lines, once the recording is whole; when they are on the disk the call is the worker's."""
-        if not self._finished or not self._sink_closed or not self.captions.ended or self._closed:
+        if not self._finished or self._open_files or not self.captions.ended or self._closed:
             return
         outcome = self.captions.outcome
         self.note("captions", complete=outcome.complete, **outcome.model)

@@ -53,7 +53,7 @@ class CallServices:
     plan: DialPlan
     max_call_s: float
     ring_s: float
-    open_track: Callable[[Path], RecordingSink] | None = None
+    open_track: Callable[[Path, Callable[[], None]], RecordingSink] | None = None
 
     def publish(self, name: str, **data: Any) -> None:
         """An event, now."""

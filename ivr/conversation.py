@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from hotline.errors import ConflictError, InvalidInputError, NotFoundError
+from hotline.errors import ConflictError, HotlineError, InvalidInputError, NotFoundError
 from ivr.call_services import CallServices, Destination
 from ivr.captions import GatedTap
 from ivr.media.mixer import CALLER, Role, Supervision, mix_of
@@ -172,9 +172,16 @@ class Conversation(Room, ABC):
     def open_leg(self, party: Party) -> None:
         """Media for a party that is rung, or has come in."""
         party.tap = GatedTap(self.media.offset_ms())
-        party.leg = self.media.add_leg(
-            party.leg_name, listener=party, remote=party.remote, tap=party.tap, track=self.open_track(party)
-        )
+        party.track = self.open_track(party)
+        party.track_begin_ms = self.media.offset_ms()
+        try:
+            party.leg = self.media.add_leg(
+                party.leg_name, listener=party, remote=party.remote, tap=party.tap, track=party.track
+            )
+        except HotlineError:
+            if party.track is not None:
+                party.track.discard()
+            raise
 
     @abstractmethod
     def open_track(self, party: Party) -> RecordingSink | None:
@@ -191,6 +198,8 @@ class Conversation(Room, ABC):
         role = party.role.name.lower()
         self.note("joined", party=party.name, role=role, offset_ms=self.media.offset_ms())
         self.publish("call.party_joined", party=party.name, role=role)
+        if party.track is not None:
+            self.note("track", party=party.name, name=party.track_name, start_ms=party.track_begin_ms)
         self.remix()
 
     def remove(self, party: Party) -> None:
@@ -201,7 +210,7 @@ class Conversation(Room, ABC):
         was_connected, party.connected, party.established = party.connected, False, False
         if not party.is_caller:
             del self.parties[party.name]
-            party.leg.close()
+            (party.leg.close if was_connected else party.drop_media)()
         self._end_consultation(party)
         if was_connected:
             self.note("left", party=party.name, offset_ms=self.media.offset_ms())
@@ -445,7 +454,7 @@ class Conversation(Room, ABC):
 
 def _close_leg(party: Party) -> None:
     if not party.is_caller:
-        party.leg.close()
+        party.drop_media()
 
 
 def _nothing(_reason: str) -> None:

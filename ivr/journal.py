@@ -19,6 +19,7 @@ purpose (flow, internal, outgoing), flow, variables (of a call of ours) |
 | number | number, lookup_code: told to the caller |
 | held / resumed | party, offset_ms |
 | joined / left | party, offset_ms; joined also role: somebody else takes part |
+| track | party, name, start_ms: `<call id>.<name>.wav` holds what that party said, from `start_ms` on |
 | transferred | party, target, offset_ms |
 | queued | queue, offset_ms |
 | unqueued | reason (connected, left, full, closed, timeout), offset_ms |
@@ -241,6 +242,10 @@ class Journal:
     @property
     def audio_path(self) -> Path:
         return self.path.with_suffix(AUDIO_SUFFIX)
+
+    def track_paths(self) -> tuple[Path, ...]:
+        """The tracks of participants, where the site keeps them."""
+        return tuple(sorted(self.path.parent.glob(f"{self.call_id}.*{AUDIO_SUFFIX}")))
 
     @property
     def closed(self) -> bool:

@@ -1,5 +1,6 @@
 """A party of a call: one far end, with its signalling, its media and how far it takes part."""
 
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -8,7 +9,7 @@ from hotline.errors import ForbiddenError, InvalidInputError
 from ivr.captions import GatedTap
 from ivr.media.mixer import CALLER, Role, Supervision
 from ivr.media.mixer import Party as Voice
-from ivr.media.types import Codec, Leg, RemoteMedia
+from ivr.media.types import Codec, Leg, RecordingSink, RemoteMedia
 from ivr.sdp import DEFAULT_CODECS, Offer, SessionVersion, parse_answer, write_answer, write_offer
 from ivr.sip import CallEnd, Dialog, TransferTarget
 
@@ -75,6 +76,8 @@ class Party:
         self.dialog: Dialog | None = None
         self.setup: Setup | None = None
         self.tap: GatedTap | None = None
+        self.track: RecordingSink | None = None
+        self.track_begin_ms = 0
         self.remote: RemoteMedia | None = None
         self.established = False
         self.connected = False  # it takes part in the conversation, unless it is held
@@ -118,6 +121,17 @@ class Party:
     def voice(self) -> Voice:
         """The party as the mix sees it."""
         return Voice(role=self.role, muted=self.muted, held=not self.talking, supervision=self.supervision)
+
+    @property
+    def track_name(self) -> str:
+        """The part of its track's file name that is its own."""
+        return re.sub(r"[^A-Za-z0-9_-]", "-", self.leg_name)
+
+    def drop_media(self) -> None:
+        """Frees the leg of a party that never took part; nothing of it is kept."""
+        if self.track is not None:
+            self.track.discard()
+        self.leg.close()
 
     def hang_up(self, *, q850: int | None = None) -> None:
         """Ends its signalling, in whatever state."""

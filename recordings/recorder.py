@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 CHANNELS = 2
 SAMPLE_BYTES = 2
-FRAME_BYTES = CHANNELS * SAMPLE_BYTES
 WRITE_INTERVAL_S = 0.4
 PCM = 1
 
@@ -130,7 +129,10 @@ class RecorderThread:
 
 
 class WavRecorder:
-    """Implements `RecordingSink` for one stereo 16-bit WAV file. `on_closed` is told on the writer's thread."""
+    """Implements `RecordingSink` for one 16-bit WAV file: stereo for a call, one channel for a participant's track.
+
+    `on_closed` is told on the writer's thread.
+    """
 
     def __init__(
         self,
@@ -138,10 +140,12 @@ class WavRecorder:
         writer: RecorderThread,
         *,
         sample_rate: int = SAMPLE_RATE,
+        channels: int = CHANNELS,
         on_closed: Callable[[], None] | None = None,
     ) -> None:
         self.path = path
         self.sample_rate = sample_rate
+        self.channels = channels
         self.error: str | None = None
         self.dropped_samples = 0
         self._writer = writer
@@ -160,14 +164,14 @@ class WavRecorder:
     def failed(self) -> bool:
         return self.error is not None
 
-    def write(self, stereo: Samples) -> None:
-        """Queues (n, 2) samples. Where the queue is full they become silence, so the timeline stays right."""
-        count = len(stereo)
+    def write(self, frames: Samples) -> None:
+        """Queues (n, channels) samples. Where the queue is full they become silence, so the timeline stays right."""
+        count = len(frames)
         with self._lock:
             if self._closing or self.error is not None:
                 return
             if self._queued + count <= self._limit:
-                self._queue.append(stereo)
+                self._queue.append(frames)
                 self._queued += count
                 return
             if self.dropped_samples == 0:
@@ -233,7 +237,7 @@ class WavRecorder:
         if not queue:
             return
         try:
-            audio = _join(queue)
+            audio = _join(queue, channels=self.channels)
             _write_all(self._file, audio, offset=_HEADER.size + self._size)
             self._size += len(audio)
         finally:
@@ -241,7 +245,8 @@ class WavRecorder:
 
     def _write_header(self) -> None:
         if self._file is not None:
-            _write_all(self._file, wav_header(self._size, sample_rate=self.sample_rate), offset=0)
+            header = wav_header(self._size, sample_rate=self.sample_rate, channels=self.channels)
+            _write_all(self._file, header, offset=0)
 
     def _close_file(self, *, keep: bool) -> None:
         file, self._file = self._file, None
@@ -264,8 +269,9 @@ class WavRecorder:
             self.fail(str(error))
 
 
-def wav_header(data_size: int, *, sample_rate: int = SAMPLE_RATE) -> bytes:
-    """The 44 octets before `data_size` octets of stereo 16-bit PCM (RIFF WAVE, Microsoft/IBM 1991)."""
+def wav_header(data_size: int, *, sample_rate: int = SAMPLE_RATE, channels: int = CHANNELS) -> bytes:
+    """The 44 octets before `data_size` octets of 16-bit PCM (RIFF WAVE, Microsoft/IBM 1991)."""
+    frame_bytes = channels * SAMPLE_BYTES
     return _HEADER.pack(
         b"RIFF",
         _HEADER.size - _CHUNK.size + data_size,
@@ -273,10 +279,10 @@ def wav_header(data_size: int, *, sample_rate: int = SAMPLE_RATE) -> bytes:
         b"fmt ",
         _FORMAT.size,
         PCM,
-        CHANNELS,
+        channels,
         sample_rate,
-        sample_rate * FRAME_BYTES,
-        FRAME_BYTES,
+        sample_rate * frame_bytes,
+        frame_bytes,
         8 * SAMPLE_BYTES,
         b"data",
         data_size,
@@ -334,9 +340,9 @@ def repair_wav(path: Path) -> bool:
     return True
 
 
-def _join(queue: Iterable[Samples | int]) -> bytes:
+def _join(queue: Iterable[Samples | int], *, channels: int) -> bytes:
     """The audio of a queue; gaps become silence."""
-    parts = [np.zeros((item, CHANNELS), np.int16) if isinstance(item, int) else item for item in queue]
+    parts = [np.zeros((item, channels), np.int16) if isinstance(item, int) else item for item in queue]
     return np.concatenate(parts).astype("<i2", copy=False).tobytes()
 
 

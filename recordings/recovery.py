@@ -25,6 +25,8 @@ def recover_spool(spool: Path, *, now: datetime) -> list[Journal]:
         if journal.closed:
             continue
         duration_ms = _repaired_length(journal.audio_path)
+        for track in journal.track_paths():
+            _repaired_length(track)
         writer = JournalWriter(path)
         if journal.first("ended") is None:
             begun = [entry.data.get("start_ms") for entry in journal.all("demand_begun")]

@@ -118,6 +118,9 @@ def ingest_recording(session: Session, *, journal: Journal, audio: StoredAudio |
 
 def archive(journal: Journal, *, store: RecordingStore) -> None:
     """Takes a call out of the spool once its rows are committed; the journal last: while it is there, all repeats."""
+    for track in journal.track_paths():
+        store.put(track, stored_name(journal, track.name.removeprefix(journal.call_id)))
+        track.unlink()
     store.put(journal.path, stored_name(journal, JOURNAL_SUFFIX))
     journal.audio_path.unlink(missing_ok=True)
     journal.path.unlink(missing_ok=True)

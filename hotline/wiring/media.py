@@ -114,6 +114,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
         enqueue=enqueue,
         open_journal=journals.open,
         open_sink=lambda path, on_closed: WavRecorder(path, writer=recorders, on_closed=on_closed),
+        open_track=(
+            (lambda path, on_closed: WavRecorder(path, writer=recorders, channels=1, on_closed=on_closed))
+            if settings.media.tracks
+            else None
+        ),
         open_captions=lambda call_id, speaker, on_event: captions.open(
             call_id, speaker=speaker, on_event=lambda event: _translate_caption(event, on_event)
         ),

@@ -343,7 +343,7 @@ class Phones:
 class Site:
     """One exchange with everything it needs, in memory."""
 
-    def __init__(self, spool: Path, *, flow_name: str = "intake") -> None:
+    def __init__(self, spool: Path, *, flow_name: str = "intake", tracks: bool = False) -> None:
         self.clock = ManualClock()
         self.loop = Signalling(self.clock)
         self.phones = Phones()
@@ -367,6 +367,7 @@ class Site:
             enqueue=lambda name, arguments: self.jobs.append((name, arguments)),
             open_journal=DirectJournal,
             open_sink=self._open_sink,
+            open_track=self._open_sink if tracks else None,
             open_captions=self._open_tap,
             directory=self.phones,
             plan=DialPlan(

@@ -579,3 +579,25 @@ def test_an_emergency_is_heard_and_told_at_once(tmp_path: Path) -> None:
     assert alarm.data["words"] == ["着火"]
     assert site.events("alarm") == ["alarm.emergency"]
     site.exchange.end_all("shutdown")
+
+
+def test_each_party_has_a_track_where_the_site_wants_that(tmp_path: Path) -> None:
+    site = Site(tmp_path, flow_name="queue", tracks=True)
+    site.phones.extensions["8001"] = 2
+    _, caller, _ = talk(site)
+    call_sink, first, second = site.sinks
+    assert second.path.name == f"{call_sink.path.stem}.8001-2.wav"
+    assert first.discarded, "this phone rang and was not taken"
+    assert not second.discarded
+    track = site.journal().first("track")
+    assert track is not None
+    assert (track.data["party"], track.data["name"]) == ("8001", "8001-2")
+    caller.handler.on_ended(CallEnd(EndReason.CALLER_HANGUP))
+    for tap in site.taps:
+        tap.end()
+    site.loop.run()
+    assert not site.journal().closed, "a file is still being written"
+    first.on_closed()
+    second.on_closed()
+    site.loop.run()
+    assert site.journal().closed

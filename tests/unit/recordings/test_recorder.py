@@ -332,3 +332,15 @@ def test_compressed_audio_is_refused(tmp_path):
     path.write_bytes(header)
     with pytest.raises(InvalidInputError, match="not PCM"):
         wav_info(path)
+
+
+def test_a_track_of_one_party_has_one_channel(tmp_path, writer):
+    path = tmp_path / "a.8001-1.wav"
+    recorder = WavRecorder(path, writer, channels=1)
+    audio = block(1600)[:, :1]
+    recorder.write(audio)
+    recorder.close()
+    assert recorder.wait_closed(WAIT_S)
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 8000)
+        assert file.readframes(2000) == audio.astype("<i2").tobytes()

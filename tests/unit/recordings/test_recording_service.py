@@ -237,3 +237,14 @@ def test_archiving_moves_the_journal_beside_the_recording(store: RecordingStore,
     assert list(path.parent.iterdir()) == []
     with store.open("2026/01/05/c1.jsonl") as opened:
         assert opened.read() == content
+
+
+def test_archiving_keeps_the_tracks_of_participants(store: RecordingStore, tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    write_wav(path)
+    track = write_wav(path.with_name("c1.8001-1.jsonl"), channels=1)
+    other = write_wav(path.with_name("c12.8001-1.jsonl"), channels=1)
+    archive(Journal.read(path), store=store)
+    assert store.exists("2026/01/05/c1.8001-1.wav")
+    assert not track.exists()
+    assert other.exists(), "another call's"
