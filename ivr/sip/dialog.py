@@ -15,7 +15,7 @@ from sippy.SipURL import SipURL
 
 from hotline.errors import InvalidInputError
 from ivr.media.types import Codec
-from ivr.sdp import parse_offer
+from ivr.sdp import parse_answer, parse_offer
 from ivr.sip.causes import SIP_TO_Q850, CallEnd, EndReason, failed, hung_up, phrase, reason_value
 from ivr.sip.headers import ALLOW, SUPPORTED, header, reasons, respond, sdp_of, tokens
 from ivr.sip.info import DIGIT_TYPES, parse_digit
@@ -161,9 +161,15 @@ class SipDialog(ABC):
         try:
             if sdp is None:
                 raise InvalidInputError("an offer was not answered")
+            self.keep_codec(sdp)
             self.tell(lambda handler: handler.on_answer(sdp))
         except Exception as error:
             self._give_up(error)
+
+    def keep_codec(self, answer: str) -> None:
+        """What the far end chose stays, however many codecs it lists later; raises `InvalidInputError`."""
+        if self._codec is None:
+            self._codec = parse_answer(answer, offered=tuple(Codec)).codec
 
     def _give_up(self, error: Exception) -> None:
         """What the far end sent is unusable, or a fault of ours: the call can't go on."""

@@ -140,6 +140,7 @@ class OutgoingDialog(SipDialog):
         self._stop_limit()
         if body is None:
             raise InvalidInputError("the far end answered without SDP")
+        self.keep_codec(str(body))
         self._placed_by.on_answered(str(body))
 
     def _redirected(self, event: Any) -> None:
