@@ -144,13 +144,15 @@ class OutgoingDialog(SipDialog):
         self._placed_by.on_answered(str(body))
 
     def _redirected(self, event: Any) -> None:
-        """3xx (RFC 3261 section 8.1.3.4): followed a few times, only to numeric addresses that we may call."""
+        """3xx (RFC 3261 section 8.1.3.4): followed a few times, only to numeric addresses of the one who said it, or of
+        trunks where a trunk said it: a phone sends no call to a carrier past the dial plan."""
         self._redirects += 1
         contacts = self.ua.response.getHFBodys("contact")  # sippy's event has the first alone
         for contact in contacts if self._redirects <= MAX_REDIRECTS else ():
             host, port = contact.getUrl().getAddr()
             address = (str(host), int(port))
-            if self._server.allows(address[0]) or address[0] == self._hop[0]:
+            by_trunk = self._server.allows(self._hop[0]) and self._server.allows(address[0])
+            if by_trunk or address[0] == self._hop[0]:
                 self._peer, self._uri = address, str(contact.getUrl())
                 self._invite()
                 return

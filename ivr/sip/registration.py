@@ -102,10 +102,6 @@ class TrunkClient:
         """The servers of a trunk that can be called now, the preferred one first."""
         return self._trunks[trunk].usable()
 
-    def states(self) -> dict[str, str]:
-        """What each trunk is: `registered`, `registering`, `up` (without registration) or `down`."""
-        return {name: trunk.state for name, trunk in self._trunks.items()}
-
     def _on_change(self) -> None:
         addresses = {host: name for name, trunk in self._trunks.items() for host, _ in trunk.servers}
         self._server.admission.set_carriers(addresses)
@@ -150,6 +146,7 @@ class _Trunk:
 
     @property
     def state(self) -> str:
+        """`registered`, `registering`, `up` (without registration) or `down`."""
         if not self._carrier.registers:
             return "up" if self.usable() else "down"
         if self._registration.at is not None:

@@ -75,8 +75,11 @@ class TransactionManager(SipTransactionManager):  # type: ignore[misc] # sippy i
         callback(msg) if version == 1 else callback(msg, t)
 
     def transmitReq(self, t: Any, msg: Any, address: Any, checksum: Any) -> None:  # noqa: N802 - sippy's name
-        """An ACK follows Contact and route set only to who is heard, and never to a name."""
-        super().transmitReq(t, msg, address if self._door.hears(str(address[0])) else t.address, checksum)
+        """An ACK follows Contact and route set only to the host that the INVITE went to, or from trunk to trunk, and
+        never to a name: a phone behind NAT says where it thinks it is."""
+        host, asked = str(address[0]), str(t.address[0])
+        allowed = host == asked or (self._door.allows(asked) and self._door.allows(host))
+        super().transmitReq(t, msg, address if allowed else t.address, checksum)
 
     def transmitMsg(self, userv: Any, msg: Any, address: Any, cachesum: Any, compact: Any = False) -> None:  # noqa: N802 - sippy's name
         """What sippy answers by itself, to a CANCEL above all, gets a To tag too (RFC 3261 section 8.2.6.2)."""

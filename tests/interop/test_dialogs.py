@@ -196,7 +196,9 @@ class Office:
         self.server.post(run)
         return done.result(WAIT_S)
 
-    def dial(self, far: "FarEnd", *, timeout_s: float = 5.0, **target: Any) -> tuple[Dialog, Handler]:
+    def dial(
+        self, far: "FarEnd", *, timeout_s: float = 5.0, privacy: bool = False, **target: Any
+    ) -> tuple[Dialog, Handler]:
         handler = Handler()
         given = {"uri": f"sip:1001@{HOST}:{far.port}", **target}
         dialog = self.do(
@@ -207,6 +209,7 @@ class Office:
                 sdp=OUR_SDP,
                 handler=handler,
                 timeout_s=timeout_s,
+                privacy=privacy,
             )
         )
         return dialog, handler
@@ -592,6 +595,86 @@ def test_a_name_is_never_looked_up(office: Office, far: FarEnd) -> None:
     assert handler.next() == ("answered", FAR_SDP)
     office.do(lambda: dialog.hang_up())
     far.reply(far.expect("BYE "), "200 OK")
+
+
+def test_a_phone_sends_no_call_to_a_carrier(office: Office, far: FarEnd, another: Callable[..., FarEnd]) -> None:
+    phone = another("127.0.0.9")
+    _, handler = office.dial(phone, uri=f"sip:8001@127.0.0.9:{phone.port}")
+    phone.reply(phone.ringing(), "302 Moved Temporarily", ("Contact", f"<sip:0044900@{HOST}:{far.port}>"))
+    name, end = handler.next()
+    assert (name, end.reason, end.sip_code) == ("ended", "unreachable", 302)
+    assert far.receive(0.2) is None
+
+
+def test_a_phone_behind_nat_is_spoken_to_where_it_spoke_from(
+    office: Office, far: FarEnd, another: Callable[..., FarEnd]
+) -> None:
+    phone = another("127.0.0.9")
+    dialog, handler = office.dial(phone, uri=f"sip:8001@{HOST}:{far.port}", hop=("127.0.0.9", phone.port))
+    invite = phone.ringing()
+    assert invite.start == f"INVITE sip:8001@{HOST}:{far.port} SIP/2.0"
+    phone.reply(invite, "200 OK", ("Contact", f"<sip:8001@{HOST}:{far.port}>"), body=FAR_SDP)
+    phone.expect("ACK ")
+    assert handler.next() == ("answered", FAR_SDP)
+    office.do(lambda: dialog.hang_up())
+    phone.reply(phone.expect("BYE "), "200 OK")
+    assert far.receive(0.1) is None
+
+
+def test_a_phone_behind_an_edge_is_rung_by_its_route(office: Office, far: FarEnd) -> None:
+    route = f"<sip:{HOST}:{far.port};lr;received=sip:203.0.113.9:40000>"
+    dialog, handler = office.dial(
+        far, uri="sip:8001@df7jal.invalid;transport=ws", routes=(route,), hop=(HOST, far.port)
+    )
+    invite = far.ringing()
+    assert invite.start == "INVITE sip:8001@df7jal.invalid;transport=ws SIP/2.0"
+    assert invite.header("route") == route
+    recorded = f"<sip:{HOST}:{far.port};did=1;lr>"
+    taken = (("Contact", "<sip:8001@df7jal.invalid;transport=ws>"), ("Record-Route", recorded))
+    far.reply(invite, "200 OK", *taken, body=FAR_SDP)
+    assert far.expect("ACK ").header("route") == recorded
+    assert handler.next() == ("answered", FAR_SDP)
+    office.do(lambda: dialog.hang_up())
+    bye = far.expect("BYE ")
+    assert list(bye.all("route")) == [recorded]
+    far.reply(bye, "200 OK")
+
+
+@pytest.mark.parametrize("asserted", [True, False])
+@pytest.mark.parametrize("privacy", [True, False])
+def test_who_calls_is_told_to_a_carrier_that_is_trusted_and_to_nobody_else(
+    office: Office, far: FarEnd, *, asserted: bool, privacy: bool
+) -> None:
+    given = {"domain": "carrier.example", "caller_id": "01069100000", "asserted": asserted}
+    _, handler = office.dial(far, privacy=privacy, **given)
+    invite = far.ringing()
+    identities = ["<sip:01069100000@carrier.example>"] if asserted else []
+    assert list(invite.all("p-asserted-identity")) == identities
+    assert list(invite.all("privacy")) == (["id"] if privacy else [])
+    shown = "anonymous@anonymous.invalid" if privacy else "01069100000@carrier.example"
+    assert f"<sip:{shown}>" in invite.header("from")
+    if privacy:
+        assert "热线" not in invite.header("from")
+        assert "01069100000" not in invite.header("contact")
+    far.reply(invite, "486 Busy Here")
+    assert handler.next()[0] == "ended"
+
+
+def test_a_carrier_that_says_nothing_is_left_soon_and_one_that_rings_is_not(office: Office, far: FarEnd) -> None:
+    _, handler = office.dial(far, patience_s=0.2)
+    invite = far.ringing()
+    assert handler.next() == ("ended", CallEnd("unreachable", 408, 102))
+    far.reply(invite, "486 Busy Here")
+    far.expect("ACK ")
+    dialog, handler = office.dial(far, patience_s=0.2)
+    invite = far.ringing()
+    far.reply(invite, "180 Ringing")
+    assert handler.next() == ("ringing", None)
+    time.sleep(0.3)
+    assert handler.events.empty(), "it rings for as long as it takes"
+    office.do(lambda: dialog.hang_up())
+    far.reply(far.expect("CANCEL "), "200 OK")
+    far.reply(invite, "487 Request Terminated")
 
 
 def test_one_whom_we_call_is_heard_though_he_is_no_peer(office: Office, another: Callable[..., FarEnd]) -> None:
