@@ -8,6 +8,7 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
@@ -23,6 +24,7 @@ def is_scanner(user_agent: str) -> bool:
     return SCANNERS.search(user_agent) is not None
 
 
+@lru_cache(maxsize=4096)
 def numeric_address(host: str) -> IPv4Address | IPv6Address | None:
     """`host` as it stands in SIP (an IPv6 address in brackets), None where it is a name."""
     try:

@@ -37,6 +37,7 @@ _REQUEST_LINE = re.compile(rf"({_TOKEN}) +(\S(?:.*\S)?) +SIP/(\d+\.\d+) *", re.A
 _STATUS_LINE = re.compile(r"SIP/2\.0 [1-6]\d\d(?: .*)?", re.ASCII)
 _HEADER = re.compile(rf"({_TOKEN})[ \t]*:[ \t]*(.*?)[ \t]*", re.ASCII | re.DOTALL)
 _LINE_BREAK = re.compile("[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # what str.splitlines takes for one
+_SURROGATE = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of an octet that is no UTF-8
 _SCHEME = re.compile(r"([A-Za-z][\w+.-]*):", re.ASCII)
 _SIP_URI = re.compile(rf"sips?:(?:[^\s<>@\"]+@)?(?:{_HOST})(?::(\d{{1,5}}))?(?:[;?][^\s<>\"]*)?", re.I | re.A)
 _LIST_ITEM = re.compile(rf"((?:{_QUOTED}|<[^<>]*>|[^\",<>])*)(?:,|$)", re.DOTALL)
@@ -82,7 +83,7 @@ def check(datagram: bytes, *, source: tuple[str, int]) -> bytes | Refusal:
             raise _UnfitError("cut_off")
         if any(_LINE_BREAK.search(line) for line in (start, *lines)):
             raise _UnfitError("control_character")
-        if any("\udc80" <= character <= "\udcff" for character in head):
+        if _SURROGATE.search(head):
             raise _UnfitError("no_utf8")
         headers += _headers(lines)
         if request is not None:

@@ -24,6 +24,7 @@ from ivr.access import Network
 from ivr.sdp import Offer, parse_offer
 from ivr.sip.admission import SILENCE, Admission, Admitted
 from ivr.sip.dialog import SipDialog
+from ivr.sip.economy import lighten_sippy
 from ivr.sip.headers import (
     ALLOW,
     EXTENSIONS,
@@ -73,13 +74,15 @@ class SipServer:
         self.admission = admission or Admission(trunks=allowed_peers)
         self._max_calls = max_calls
         self._answer = answer
-        self._calls: set[SipDialog] = set()
+        self._calls: dict[SipDialog, str] = {}  # with the far end's address when the call began
+        self._calls_by_host: Counter[str] = Counter()
         self._accepting = True
         self._expected: Counter[str] = Counter()
         self.port = port
         self.session_policy = session_policy
         self.counters: Counter[str] = Counter()
         quieten_sippy(self.counters)
+        lighten_sippy()
         SipConf.my_uaname = USER_AGENT
         SipConf.autoconvert_tel_url = True
         own = advertised_address or (address if address != "0.0.0.0" else _outbound_address("192.0.2.1"))  # noqa: S104
@@ -222,7 +225,7 @@ class SipServer:
         return self._invited(request, transaction, admitted)
 
     def _calls_of(self, host: str) -> int:
-        return sum(call.peer_host == host for call in self._calls)
+        return self._calls_by_host[host]
 
     def calls_of_trunk(self, name: str) -> int:
         """Calls in progress by a trunk, in both directions."""
@@ -271,11 +274,16 @@ class SipServer:
 
     def keep(self, dialog: SipDialog) -> None:
         """A dialog is a call in progress."""
-        self._calls.add(dialog)
+        if dialog not in self._calls:
+            self._calls[dialog] = dialog.peer_host
+            self._calls_by_host[dialog.peer_host] += 1
 
     def forget(self, dialog: SipDialog) -> None:
         """A dialog is over."""
-        self._calls.discard(dialog)
+        if (host := self._calls.pop(dialog, None)) is not None:
+            self._calls_by_host[host] -= 1
+            if not self._calls_by_host[host]:
+                del self._calls_by_host[host]
 
     def send_response(
         self, response: Any, transaction: Any, *, on_ack: Callable[[Any], None], on_no_ack: Callable[[], None]
