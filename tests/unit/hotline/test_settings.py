@@ -200,7 +200,21 @@ def test_the_secret_of_a_trunk_reaches_a_child_process_and_no_output(monkeypatch
     assert trunk.password.get_secret_value() == "geheim"
 
 
-@pytest.mark.parametrize("value", [f"[{TRUNK}, {TRUNK}]", '[{"name": "x", "password": "geheim"}]', '["geheim"]'])
+def test_the_first_media_process_alone_registers_and_all_know_each_others_phones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOTLINE_TRUNKS", f"[{TRUNK}]")
+    monkeypatch.setenv("HOTLINE_MEDIA__PROCESSES", "2")
+    first, second = load_settings().media_processes()
+    assert [each.trunks[0].registers for each in (first, second)] == [True, False]
+    assert first.extensions.shared
+    assert second.extensions.shared
+    assert not Settings().extensions.shared
+
+
+@pytest.mark.parametrize(
+    "value", [f"[{TRUNK}, {TRUNK}]", '[{"name": "x", "domain": "d", "password": "geheim"}]', '["geheim"]']
+)
 def test_a_wrong_trunk_is_named_without_its_secret(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("HOTLINE_TRUNKS", value)
     with pytest.raises(ConfigurationError, match="trunks") as caught:
