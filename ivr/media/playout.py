@@ -11,14 +11,15 @@ the network does, and the offset follows by whole frames, within `least` to `mos
 | a stream placed anew | starts again at no offset |
 
 A sender's clock that runs fast or slow moves every lateness, so the offset follows drift too. Nothing is stretched.
-Frames that never came are concealed, as are those that would be heard twice. The ring itself, from which the recording
-is made, is only read.
+Frames that never came are concealed, as are those that would be heard twice; a pause that the far end announced is
+comfort noise. The ring itself, from which the recording is made, is only read: there both are silence.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivr.media.arrivals import Arrivals
+from ivr.media.comfort import ComfortNoise, ComfortNoiseGenerator
 from ivr.media.concealment import Concealer
 from ivr.media.ring import Rings, Slots
 from ivr.media.types import FRAME_SAMPLES, Samples
@@ -41,6 +42,7 @@ class Playout:
         self._rings = rings
         self._least, self._most, self._limit = least, most, limit
         self._concealer = Concealer(slots=slots)
+        self._noise = ComfortNoiseGenerator(slots=slots, random=np.random.default_rng())
         self._sources: Slots = np.zeros(0, np.intp)
         self._arrivals = Arrivals(slots=slots)  # of those who are heard
         self._offset = np.zeros(slots, np.int64)
@@ -57,7 +59,12 @@ class Playout:
     def close(self, slot: int) -> None:
         """The slot's leg is gone."""
         self._arrivals.drop(slot)
+        self._noise.open(slot)
         self._offset[slot] = 0
+
+    def pause(self, slot: int, noise: ComfortNoise) -> None:
+        """The far end says what its silence sounds like, now or soon."""
+        self._noise.set(slot, noise)
 
     def restart(self, slots: Slots) -> None:
         """Streams are placed anew: what is known of their lateness is void."""
@@ -95,6 +102,7 @@ class Playout:
             faded = skipped * (1 - _FADE) + frames[shrinks] * _FADE
             frames[shrinks] = np.rint(faded).astype(np.int16)
         missing = ~self._arrivals.take(sources, position=position)  # what was heard is not heard a second time
+        frames, missing = self._noise.fill(sources, frames, missing=missing)
         return self._concealer.update(sources, frames, missing=missing)
 
     def _follow(self, sources: Slots) -> None:

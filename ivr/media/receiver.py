@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hotline.errors import ProtocolError
 from ivr.media import g711
+from ivr.media.comfort import ComfortNoise
 from ivr.media.digit_merger import DigitSource
 from ivr.media.jitterbuffer import JitterBuffer
 from ivr.media.latch import SocketAddress
@@ -174,9 +175,11 @@ class Receiver:
         try:
             packet = RtpPacket.parse(data)
             _validate(leg, packet)
-            digit = None
+            digit = noise = None
             if packet.payload_type == _telephone_event(leg):
                 digit = leg.dtmf.receive(packet.payload, ssrc=packet.ssrc, timestamp=packet.timestamp)
+            elif packet.payload_type == COMFORT_NOISE:
+                noise = ComfortNoise.parse(packet.payload)
         except ProtocolError as error:
             logger.debug("port %d: %s", leg.local_port, error.message)
             leg.bad += 1
@@ -193,6 +196,8 @@ class Receiver:
         if (codec := _codec(leg, packet)) is not None:
             samples = g711.decode(packet.payload, codec=codec)[None]
             self._jitter.place(slots, timestamp=timestamp, samples=samples, head=head)
+        if noise is not None:
+            self._jitter.playout.pause(leg.slot, noise)
         if digit is not None:
             position = self._jitter.position(leg.slot, timestamp=packet.timestamp, head=head)
             self._tell_digit(leg, digit, DigitSource.EVENT, head if position is None else position)
