@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from sqlalchemy import select
 
+from demo.media_process import HOST, free_port
 from hotline.db import Database
 from hotline.errors import UnavailableError
 from ivr.journal import Journal
@@ -22,15 +23,7 @@ from recordings.models import Call, Recording
 from tickets.models import Ticket
 
 START_S, STOP_S = 60.0, 20.0
-HOST = "127.0.0.1"
 Found = TypeVar("Found")
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind((HOST, 0))
-        return int(sock.getsockname()[1])
 
 
 def wait_for(find: Callable[[], Found | None], *, seconds: float, what: str) -> Found:
@@ -53,8 +46,8 @@ class Product:
 
     def __post_init__(self) -> None:
         rtp = random.randrange(20000, 50000, 2)  # noqa: S311 - the engine skips busy ports
-        self.sip_port = free_port(socket.SOCK_DGRAM)
-        self.console_port = free_port(socket.SOCK_STREAM)
+        self.sip_port = free_port()
+        self.console_port = free_port(kind=socket.SOCK_STREAM)
         own = {
             "DATA_DIR": str(self.folder),
             "NODE": "n1",
@@ -62,7 +55,7 @@ class Product:
             "SIP__PORT": str(self.sip_port),
             "MEDIA__RTP_PORT_MIN": str(rtp),
             "MEDIA__RTP_PORT_MAX": str(rtp + 1000),
-            "ASR__PORT": str(free_port(socket.SOCK_STREAM)),
+            "ASR__PORT": str(free_port(kind=socket.SOCK_STREAM)),
             "CONSOLE__PORT": str(self.console_port),
         }
         kept = {key: value for key, value in os.environ.items() if not key.startswith("HOTLINE_")}

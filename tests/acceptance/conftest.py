@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from demo.media_process import free_port
 from demo.product import Product as Running
-from demo.product import free_port, wait_for
+from demo.product import wait_for
 
 __all__ = ["DialledCall", "Product", "free_port", "wait_for"]
 

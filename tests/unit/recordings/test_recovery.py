@@ -110,3 +110,22 @@ def test_closed_calls_are_left_alone(tmp_path: Path) -> None:
     before = Journal.read(tmp_path / "c1.jsonl")
     assert recover_spool(tmp_path, now=NEXT_DAY + timedelta(hours=1)) == []
     assert Journal.read(tmp_path / "c1.jsonl") == before
+
+
+def test_a_journal_that_a_worker_archives_meanwhile_does_not_stop_the_start(tmp_path: Path) -> None:
+    call_of(tmp_path, *ANSWERED, seconds=2)
+    (tmp_path / "c0.jsonl").symlink_to(tmp_path / "archived")  # listed, and gone when it is read
+    assert [journal.call_id for journal in recover_spool(tmp_path, now=NEXT_DAY)] == ["c1"]
+
+
+def test_a_full_disk_leaves_a_call_for_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = call_of(tmp_path, *ANSWERED, seconds=2)
+
+    def full(*_arguments: object, **_data: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalWriter, "append", full)
+        assert recover_spool(tmp_path, now=NEXT_DAY) == []
+    assert not Journal.read(path).closed
+    assert len(recover_spool(tmp_path, now=NEXT_DAY)) == 1
