@@ -107,7 +107,7 @@ def measure_reports(calls: int) -> dict[str, float]:
         number = next(clock)
         sequence = np.full(calls, number & 0xFFFF, np.uint16)
         timestamp = np.full(calls, number * FRAME_SAMPLES & 0xFFFFFFFF, np.uint32)
-        reports.observe(slots, sequence=sequence, timestamp=timestamp, ssrc=slots.astype(np.uint32), now=number / 50)
+        reports.observe(slots, sequence=sequence, timestamp=timestamp, ssrc=slots.astype(np.uint32), arrival=timestamp)
 
     def report(_: int) -> None:
         reports.sent(slots[:1], octets=FRAME_SAMPLES)

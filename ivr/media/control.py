@@ -13,7 +13,6 @@ import logging
 import os
 import select
 import socket
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from ipaddress import ip_address
 import numpy as np
 
 from hotline.errors import ProtocolError
+from ivr.media.arrival import ANCILLARY_OCTETS, age_s, stamp_arrivals
 from ivr.media.latch import SocketAddress
 from ivr.media.leg import EngineLeg
 from ivr.media.reports import RtcpReports
@@ -34,8 +34,6 @@ READ_AT_ONCE, ROUNDS = 64, 4
 """Sockets read in a round and rounds a tick: far more than a thousand legs need, and a flood costs little."""
 BUFFER_OCTETS = 8192
 """Small: what is genuine must not wait behind a flood, it would tell of a long round trip."""
-SO_TIMESTAMPNS = 35  # socket(7); Python 3.11 has no name for it
-_TIMESPEC = struct.Struct("@ll")
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class ControlChannel:
     def open(self, leg: EngineLeg, *, ssrc: int, timestamp_base: int, now: float) -> None:
         """Begins a leg that sends as `ssrc`, with a timestamp of `timestamp_base` at position 0."""
         endpoint = leg.control_endpoint
-        endpoint.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        stamp_arrivals(endpoint)
         endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_OCTETS)
         self._legs[endpoint.fileno()] = self._by_slot[leg.slot] = leg
         self._timestamp_base[leg.slot] = timestamp_base
@@ -132,15 +130,13 @@ class ControlChannel:
     def _read(self, leg: EngineLeg, *, now: float) -> bool:
         """Reads one datagram; False where none waits."""
         try:
-            datagram, ancillary, _, source = leg.control_endpoint.recvmsg(
-                DATAGRAM_SIZE, socket.CMSG_SPACE(_TIMESPEC.size)
-            )
+            datagram, ancillary, _, source = leg.control_endpoint.recvmsg(DATAGRAM_SIZE, ANCILLARY_OCTETS)
         except OSError:
             return False
         if not _is_far_end(leg, source):
             self._foreign += 1
         else:
-            self._guard(leg, self._take, leg, datagram, source, now - _age_s(ancillary))
+            self._guard(leg, self._take, leg, datagram, source, now - age_s(ancillary))
         return True
 
     def _take(self, leg: EngineLeg, datagram: bytes, source: SocketAddress, arrival: float) -> None:
@@ -192,13 +188,3 @@ def _is_far_end(leg: EngineLeg, source: SocketAddress) -> bool:
 
 def _socket_address(address: RtpAddress) -> tuple[str, int]:
     return str(ip_address(address.host)), address.port
-
-
-def _age_s(ancillary: list[tuple[int, int, bytes]]) -> float:
-    """How long ago the kernel took the datagram; a tick is far too coarse for round trips."""
-    for level, kind, data in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
-            seconds, nanoseconds = _TIMESPEC.unpack(data)
-            age_s: float = time.time() - seconds - nanoseconds / 1e9
-            return min(max(age_s, 0.0), 1.0)  # somebody may have set the clock
-    return 0.0

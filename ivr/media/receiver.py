@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hotline.errors import ProtocolError
 from ivr.media import g711
+from ivr.media.arrival import ANCILLARY_OCTETS, arrivals, stamp_arrivals, stamp_of
 from ivr.media.comfort import ComfortNoise
 from ivr.media.digit_merger import DigitSource
 from ivr.media.jitterbuffer import JitterBuffer
@@ -26,6 +27,7 @@ MAX_PAYLOAD = 1600
 """200 ms of G.711 in one packet; phones send 10 to 60."""
 AUDIO_TYPES = (Codec.PCMU.value, Codec.PCMA.value)
 
+Arrival = NDArray[np.uint32]
 Guard = Callable[..., None]
 """`guard(leg, action, *arguments)` runs the action and ends the leg's media should it raise."""
 TellDigit = Callable[[EngineLeg, str, DigitSource, int], None]
@@ -49,9 +51,11 @@ class Receiver:
         self._datagrams = np.zeros((slots, DATAGRAM_SIZE), np.uint8)
         octets = memoryview(self._datagrams.reshape(-1).data)
         self._views = [octets[start : start + DATAGRAM_SIZE] for start in range(0, len(octets), DATAGRAM_SIZE)]
+        self._buffers = [(view,) for view in self._views]
 
     def open(self, leg: EngineLeg) -> None:
         """Begins to hear a leg's socket."""
+        stamp_arrivals(leg.endpoint)
         self._legs[leg.endpoint.fileno()] = leg
         self._epoll.register(leg.endpoint.fileno(), select.EPOLLIN)
         self._timed[leg.slot] = False
@@ -89,13 +93,14 @@ class Receiver:
                 return
             legs: list[EngineLeg] = []
             lengths: list[int] = []
+            stamps: list[bytes] = []
             for descriptor, _event in events:
                 leg = self._legs.get(descriptor)
                 if leg is None:  # another leg's failure just ended it
                     continue
                 index = len(legs)
                 try:
-                    length, source = leg.endpoint.recvfrom_into(self._views[index])
+                    length, ancillary, _, source = leg.endpoint.recvmsg_into(self._buffers[index], ANCILLARY_OCTETS)
                 except OSError:
                     continue
                 if leg.remote is None or not leg.remote.receive:
@@ -103,12 +108,16 @@ class Receiver:
                 if source == leg.latch.source:
                     legs.append(leg)
                     lengths.append(length)
+                    stamps.append(stamp_of(ancillary))
                 else:
-                    self._learn(leg, source, bytes(self._views[index][:length]), now=now, head=head)
+                    arrival = arrivals([stamp_of(ancillary)])
+                    self._learn(leg, source, bytes(self._views[index][:length]), arrival, now=now, head=head)
             if legs:
-                self._take_packets(legs, np.array(lengths), now=now, head=head)
+                self._take_packets(legs, np.array(lengths), arrivals(stamps), now=now, head=head)
 
-    def _learn(self, leg: EngineLeg, source: SocketAddress, data: bytes, *, now: float, head: int) -> None:
+    def _learn(
+        self, leg: EngineLeg, source: SocketAddress, data: bytes, arrival: Arrival, *, now: float, head: int
+    ) -> None:
         """A packet from a source the leg is not locked to."""
         silent_s = now - float(self._last_heard[leg.slot])
         if not leg.latch.learning(silent_s=silent_s):
@@ -124,14 +133,14 @@ class Receiver:
         if datagrams is None:
             leg.foreign += 1
         elif datagrams:
-            self._guard(leg, self._take_learned, leg, datagrams, now, head)
+            self._guard(leg, self._take_learned, leg, datagrams, arrival, now, head)
 
-    def _take_learned(self, leg: EngineLeg, datagrams: list[bytes], now: float, head: int) -> None:
+    def _take_learned(self, leg: EngineLeg, datagrams: list[bytes], arrival: Arrival, now: float, head: int) -> None:
         """The newest first: it tells where the stream is now."""
         for datagram in datagrams:
-            self._take_packet(leg, datagram, now, head)
+            self._take_packet(leg, datagram, arrival, now, head)
 
-    def _take_packets(self, legs: list[EngineLeg], lengths: Slots, *, now: float, head: int) -> None:
+    def _take_packets(self, legs: list[EngineLeg], lengths: Slots, arrival: Arrival, *, now: float, head: int) -> None:
         """One packet a leg: plain frames all at once, others one by one."""
         frames = self._datagrams[: len(legs), :PLAIN_FRAME_SIZE].view(PLAIN_FRAME)[:, 0]
         types = frames["type"] & 0x7F
@@ -146,6 +155,7 @@ class Receiver:
                 sequence=header["sequence"].astype(np.uint16),
                 timestamp=timestamp,
                 ssrc=header["ssrc"].astype(np.uint32),
+                arrival=arrival[plain],
                 now=now,
             )
             samples = g711.DECODE[types[plain, None] >> 3, header["payload"]]
@@ -154,7 +164,7 @@ class Receiver:
             if legs[index].closed:
                 continue
             data = bytes(self._views[index][: lengths[index]])
-            self._guard(legs[index], self._take_packet, legs[index], data, now, head)
+            self._guard(legs[index], self._take_packet, legs[index], data, arrival[index : index + 1], now, head)
 
     def _observe(
         self,
@@ -163,14 +173,15 @@ class Receiver:
         sequence: NDArray[np.uint16],
         timestamp: NDArray[np.uint32],
         ssrc: NDArray[np.uint32],
+        arrival: Arrival,
         now: float,
     ) -> None:
         """Every valid packet passes here, with or without audio; each slot once."""
         self._last_heard[slots] = now
         self._jitter.observe(slots, sequence=sequence, ssrc=ssrc)
-        self._reports.observe(slots, sequence=sequence, timestamp=timestamp, ssrc=ssrc, now=now)
+        self._reports.observe(slots, sequence=sequence, timestamp=timestamp, ssrc=ssrc, arrival=arrival)
 
-    def _take_packet(self, leg: EngineLeg, data: bytes, now: float, head: int) -> None:
+    def _take_packet(self, leg: EngineLeg, data: bytes, arrival: Arrival, now: float, head: int) -> None:
         """Any packet that is no plain frame: other lengths, extensions, digits, comfort noise, garbage."""
         try:
             packet = RtpPacket.parse(data)
@@ -191,6 +202,7 @@ class Receiver:
             sequence=np.array([packet.sequence], np.uint16),
             timestamp=timestamp,
             ssrc=np.array([packet.ssrc], np.uint32),
+            arrival=arrival,
             now=now,
         )
         if (codec := _codec(leg, packet)) is not None:

@@ -82,9 +82,10 @@ class RtcpReports:
         sequence: NDArray[np.uint16],
         timestamp: NDArray[np.uint32],
         ssrc: NDArray[np.uint32],
-        now: float,
+        arrival: NDArray[np.uint32],
     ) -> None:
-        """One valid packet a leg came, audio or not. Each slot must be named once."""
+        """One valid packet a leg came, audio or not. Each slot must be named once. `arrival`: when it did, by any
+        clock in timestamp units."""
         new = ~self._heard[slots] | (self._ssrc[slots] != ssrc)
         if new.any():
             self._past(slots[new & self._heard[slots]])
@@ -98,10 +99,10 @@ class RtcpReports:
             self._begin(slots[restarts], sequence[restarts], ssrc[restarts])
             step[restarts] = 0
             kept = ~jumped | restarts
-            slots, step, timestamp = slots[kept], step[kept], timestamp[kept]
+            slots, step, timestamp, arrival = slots[kept], step[kept], timestamp[kept], arrival[kept]
         self._received[slots] += 1
         self._highest[slots] += np.maximum(step, 0)
-        self._measure_jitter(slots, timestamp, arrival=int(now * SAMPLE_RATE))
+        self._measure_jitter(slots, timestamp, arrival)
 
     def sent(self, slots: Slots, *, octets: int) -> None:
         """One packet a leg went out, with so much payload."""
@@ -198,9 +199,9 @@ class RtcpReports:
             delay=min(max(delay, 0), 0xFFFFFFFF),
         )
 
-    def _measure_jitter(self, slots: Slots, timestamp: NDArray[np.uint32], *, arrival: int) -> None:
+    def _measure_jitter(self, slots: Slots, timestamp: NDArray[np.uint32], arrival: NDArray[np.uint32]) -> None:
         """Appendix A.8. Packets that repeat a timestamp (those of a telephone event) were not made when it says."""
-        transit = np.uint32(arrival & 0xFFFFFFFF) - timestamp
+        transit = arrival - timestamp
         change = np.abs((transit - self._transit[slots]).view(np.int32).astype(np.float64))
         counts = self._timed[slots] & (timestamp != self._timestamp[slots]) & (change < CLOCK_JUMP)
         fresh = ~self._timed[slots] | (timestamp != self._timestamp[slots])

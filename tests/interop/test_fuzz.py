@@ -24,7 +24,9 @@ from demo.g711 import Law, encode
 from demo.media_process import HOST, MediaProcess
 from demo.sdp import describe
 from demo.sip import SipUri
+from ivr.media import rtcp
 
+ELSEWHERE = "127.0.0.9"
 MEDIA_SETTINGS = {"HOTLINE_MEDIA__RTP_TIMEOUT_S": "3"}  # ends what was taken for a call and can't be hung up
 METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO", "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE")
 PIECES = (
@@ -181,7 +183,19 @@ reports = st.lists(
     min_size=1,
     max_size=4,
 ).map(b"".join)
-packets = rtp_packets | event_packets | reports | st.binary(max_size=200)
+COMPOUND = rtcp.serialize(
+    [
+        rtcp.Report(
+            ssrc=1,
+            sender=rtcp.SenderInfo(ntp=1 << 63, timestamp=160, packets=1, octets=160),
+            blocks=(rtcp.ReportBlock(2, 25, 100, 65536, 40, 1 << 20, 1 << 16),),
+        ),
+        rtcp.SourceDescription.of(1, "phone@192.0.2.1"),
+        rtcp.Goodbye(sources=(1,), reason=b"gone"),
+    ]
+)
+mutated_reports = st.builds(mutated, st.just(COMPOUND), edits)
+packets = rtp_packets | event_packets | reports | mutated_reports | st.binary(max_size=200)
 
 
 @pytest.fixture
@@ -206,6 +220,7 @@ def test_hostile_packets_do_not_end_a_call(
 ) -> None:
     own, port = caller
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind((ELSEWHERE, 0))
         stranger.sendto(packet, (HOST, port + report))
     own.sendto(packet, (HOST, port + report))
     assert media.running

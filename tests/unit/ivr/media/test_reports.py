@@ -28,7 +28,7 @@ class Call:
             sequence=np.array([sequence & 0xFFFF], np.uint16),
             timestamp=np.array([(sequence * 160 if timestamp is None else timestamp) & 0xFFFFFFFF], np.uint32),
             ssrc=np.array([ssrc], np.uint32),
-            now=now,
+            arrival=np.array([int(now * 8000) & 0xFFFFFFFF], np.uint32),
         )
 
     def send(self, count):
@@ -284,7 +284,8 @@ def test_legs_in_one_batch_do_not_touch_each_other():
     for n in range(10):
         slots = np.array([2, 0]) if n % 2 else np.array([0, 2])
         sequence = np.where(slots == 0, n, 65530 + 2 * n).astype(np.uint16)
-        reports.observe(slots, sequence=sequence, timestamp=sequence.astype(np.uint32),
-                        ssrc=np.where(slots == 0, 1, 2).astype(np.uint32), now=0.02 * n)  # fmt: skip
+        ssrc = np.where(slots == 0, 1, 2).astype(np.uint32)
+        timestamp = sequence.astype(np.uint32)
+        reports.observe(slots, sequence=sequence, timestamp=timestamp, ssrc=ssrc, arrival=timestamp)
     blocks = [rtcp.parse(reports.build(slot, now=1.0, timestamp=0))[0].blocks[0] for slot in (0, 2)]
     assert [(block.ssrc, block.lost, block.highest_sequence) for block in blocks] == [(1, 0, 9), (2, 9, 65548)]
