@@ -27,6 +27,18 @@ def encode(samples: Samples, *, codec: Codec) -> bytes:
     return bytes(ENCODE[law(codec), samples.view(np.uint16)])
 
 
+def decode_frames(payload: Octets, *, laws: NDArray[np.integer]) -> Samples:
+    """Many calls at once, (calls, length), by their rows in the tables: one look-up in one table is the fastest."""
+    samples: Samples = _ALL_DECODE.take(payload + (laws.astype(np.uint16) << 8)[:, None])
+    return samples
+
+
+def encode_frames(samples: Samples, *, laws: NDArray[np.integer]) -> Octets:
+    """The inverse."""
+    octets: Octets = _ALL_ENCODE.take(samples.view(np.uint16) + (laws.astype(np.uint32) << 16)[:, None])
+    return octets
+
+
 def _decode_mu_law() -> Samples:
     """Table 2a/2b, scaled from 14 to 16 bits."""
     code = ~np.arange(256, dtype=np.uint8)
@@ -65,5 +77,10 @@ DECODE: Samples = np.stack([_decode_mu_law(), _decode_a_law()])
 ENCODE: Octets = np.stack([_encode_mu_law(), _encode_a_law()])
 """Rows by `law`; ENCODE's columns are samples viewed as uint16."""
 
+_ALL_DECODE, _ALL_ENCODE = DECODE.reshape(-1), ENCODE.reshape(-1)
+
 SILENCE: Octets = ENCODE[:, 0]
 """The octet of a zero sample, by `law`."""
+
+SILENT: Samples = DECODE[[0, 1], SILENCE]
+"""What that octet sounds like: A-law knows no zero."""

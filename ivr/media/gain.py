@@ -12,6 +12,11 @@ class GainCurve:
         self._positions = [0]
         self._gains = [gain]
 
+    @property
+    def unity(self) -> bool:
+        """Whether it changes nothing anywhere."""
+        return self._gains == [1.0]
+
     def step(self, position: int, gain: float) -> None:
         """From `position` on the gain goes to `gain`; a change that was still under way there stops short."""
         if self._gains[-1] == gain and self._positions[-1] <= position:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ivr.media.arrivals import Arrivals
 from ivr.media.playout import Playout
 from ivr.media.ring import RING, Rings, Slots
-from ivr.media.types import SAMPLE_RATE, Samples
+from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE, Samples
 
 LAG = SAMPLE_RATE // 5
 """What is taken stays so far behind the head: a packet too late to be heard is recorded all the same."""
@@ -151,13 +151,31 @@ class JitterBuffer:
         self._frontier[slot] += count
         return samples
 
+    def take_frames(self, slots: Slots, *, count: int) -> Samples:
+        """The same of many calls whose frontiers are multiples of 160: `count` frames of each, (calls, count * 160)."""
+        samples = self._rings.take_frames(slots, positions=self._frontier[slots], count=count)
+        self._frontier[slots] += count * FRAME_SAMPLES
+        return samples
+
     def settled(self, slot: int, *, head: int) -> int:
         """The position up to which nothing more is waited for."""
         return min(head - LAG, max(self.end(slot), head - PATIENCE))
 
+    def ready(self, slots: Slots, *, head: int, count: int) -> NDArray[np.bool_]:
+        """Whether exactly `count` whole frames of each are settled."""
+        frontier = self._frontier[slots]
+        settled = np.minimum(head - LAG, np.maximum(self._end[slots], head - PATIENCE))
+        ready: NDArray[np.bool_] = (settled - frontier == count * FRAME_SAMPLES) & (frontier % FRAME_SAMPLES == 0)
+        return ready
+
     def frontier(self, slot: int) -> int:
         """The position before which everything was taken."""
         return int(self._frontier[slot])
+
+    def frontiers(self, slots: Slots) -> NDArray[np.int64]:
+        """The same of many."""
+        frontiers: NDArray[np.int64] = self._frontier[slots]
+        return frontiers
 
     def end(self, slot: int) -> int:
         """The position after the last sample that came."""

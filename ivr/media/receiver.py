@@ -158,7 +158,7 @@ class Receiver:
                 arrival=arrival[plain],
                 now=now,
             )
-            samples = g711.DECODE[types[plain, None] >> 3, header["payload"]]
+            samples = g711.decode_frames(header["payload"], laws=types[plain] >> 3)
             self._jitter.place(slots, timestamp=timestamp, samples=samples, head=head)
         for index in np.flatnonzero(~plain).tolist():
             if legs[index].closed:

@@ -8,6 +8,8 @@ from ivr.media.types import FRAME_SAMPLES, Samples
 RING = 128 * FRAME_SAMPLES
 """2.56 s: whole frames, so that a frame of the timeline never wraps."""
 
+_RING_FRAMES = RING // FRAME_SAMPLES
+
 Slots = NDArray[np.intp]
 
 
@@ -24,6 +26,9 @@ class Rings:
 
     def put(self, slots: Slots, samples: Samples, *, positions: NDArray[np.int64]) -> None:
         """Writes (calls, length) samples, each row at its position."""
+        if samples.shape[1] == FRAME_SAMPLES and not (positions % FRAME_SAMPLES).any():  # far the fastest way to copy
+            self._frames[slots, positions // FRAME_SAMPLES % _RING_FRAMES] = samples
+            return
         columns = (positions[:, None] + np.arange(samples.shape[1])) % RING
         self._samples[slots[:, None], columns] = samples
 
@@ -50,8 +55,16 @@ class Rings:
 
     def frames_at(self, slots: Slots, *, positions: NDArray[np.int64]) -> Samples:
         """A copy of the frame of each slot at its position, a multiple of 160: (calls, 160)."""
-        frames: Samples = self._frames[slots, positions // FRAME_SAMPLES % (RING // FRAME_SAMPLES)]
+        frames: Samples = self._frames[slots, positions // FRAME_SAMPLES % _RING_FRAMES]
         return frames
+
+    def take_frames(self, slots: Slots, *, positions: NDArray[np.int64], count: int) -> Samples:
+        """Removes and returns `count` frames of each from its position, a multiple of 160: (calls, count * 160)."""
+        columns = (positions[:, None] // FRAME_SAMPLES + np.arange(count)) % _RING_FRAMES
+        frames = self._frames[slots[:, None], columns]
+        self._frames[slots[:, None], columns] = 0
+        samples: Samples = frames.reshape(len(slots), -1)
+        return samples
 
     def take(self, slot: int, *, position: int, count: int) -> Samples:
         """Removes and returns `count` samples, at most RING."""

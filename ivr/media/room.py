@@ -90,6 +90,18 @@ class Room:
                 leg.recorded.forget(position)
             self._write(jitter, sender)
 
+    @property
+    def plain(self) -> bool:
+        """Whether the caller is alone and recorded as he is, with nothing behind: then `write` may take his audio."""
+        return len(self.legs) == 1 and not self._left and self._on.unity and self.caller.track is None
+
+    def write(self, leg: EngineLeg, stereo: Samples, mono: Samples) -> None:
+        """What the caller of a plain room said, `mono`, and heard, to his tap and to the recording."""
+        if leg.tap is not None:
+            leg.tap.feed(mono.tobytes())
+        self._sink.write(stereo)
+        self._written += len(stereo)
+
     def close_recording(self) -> None:
         """The recording is whole; idempotent."""
         if not self.ended:

@@ -96,16 +96,16 @@ class Sender:
         slots = np.flatnonzero(self._sending)
         if not len(slots):
             return []
-        laws = self._payload_type[slots, None] >> 3
+        laws = self._payload_type[slots] >> 3
         packets = self._packets
         packets["type"][slots] = self._agreed_type[slots] | self._marker[slots] << 7
         packets["sequence"][slots] += 1
         packets["timestamp"][slots] = self._timestamp_base[slots] + np.uint32(head & 0xFFFFFFFF)
-        packets["payload"][slots] = g711.SILENCE[laws]
+        packets["payload"][slots] = g711.SILENCE[laws, None]
+        self._sent.put_frames(slots, g711.SILENT[laws, None], position=head)
         self._marker[slots] = 0
         dialled = self._dial(head) if self._dialling else {}
-        ended = self._play(dialled)
-        self._sent.put_frames(slots, g711.DECODE[laws, packets["payload"][slots]], position=head)
+        ended = self._play(dialled, head=head)
         if len(hearers):
             self._mix(hearers, heard)
         for slot, tone in dialled.items():
@@ -189,17 +189,21 @@ class Sender:
         """Removes and returns what was sent and added from `position` on."""
         return self._sent.take(slot, position=position, count=count)
 
+    def take_frames(self, slots: Slots, *, positions: NDArray[np.int64], count: int) -> Samples:
+        """The same of many legs: `count` frames of each, (legs, count * 160)."""
+        return self._sent.take_frames(slots, positions=positions, count=count)
+
     def _mix(self, hearers: Slots, heard: NDArray[np.float32]) -> None:
         """Adds voices to what is played in the packets."""
-        laws = self._payload_type[hearers, None] >> 3
+        laws = self._payload_type[hearers] >> 3
         payload = self._packets["payload"][hearers]
         # A-law knows no zero: were its silence added, a voice of the same law would not pass unchanged.
-        played = np.where(payload == g711.SILENCE[laws], 0, g711.DECODE[laws, payload])
+        played = np.where(payload == g711.SILENCE[laws, None], 0, g711.decode_frames(payload, laws=laws))
         mixed = played + heard
         linear = np.rint(np.clip(mixed, -32768, 32767)).astype(np.int16)
-        self._packets["payload"][hearers] = g711.ENCODE[laws, linear.view(np.uint16)]
+        self._packets["payload"][hearers] = g711.encode_frames(linear, laws=laws)
 
-    def _play(self, waiting: Container[int]) -> Ended:
+    def _play(self, waiting: Container[int], *, head: int) -> Ended:
         """Puts the next frame of what plays into the packets; returns what ended with it."""
         legs = [leg for leg in self._playing.values() if self._sending[leg.slot] and leg.slot not in waiting]
         if not legs:
@@ -207,8 +211,10 @@ class Sender:
         frames = np.zeros((len(legs), FRAME_SAMPLES), np.int16)
         ended = [(leg, leg.playback.fill(frame)) for leg, frame in zip(legs, frames, strict=True)]
         slots = np.array([leg.slot for leg in legs])
-        laws = self._payload_type[slots, None] >> 3
-        self._packets["payload"][slots] = g711.ENCODE[laws, frames.view(np.uint16)]
+        laws = self._payload_type[slots] >> 3
+        octets = g711.encode_frames(frames, laws=laws)
+        self._packets["payload"][slots] = octets
+        self._sent.put_frames(slots, g711.decode_frames(octets, laws=laws), position=head)
         for leg in legs:
             if not leg.playback:
                 del self._playing[leg.slot]

@@ -116,9 +116,7 @@ class Switchboard:
         if len(self._tones.slots):
             self._detect_tones()
         if len(active):
-            for slot in active[(active + index) % self._record_ticks[active] == 0].tolist():
-                if (due := self.legs.get(slot)) is not None:
-                    self._guard(due, self._take, due, self.jitter.settled(slot, head=self.head))
+            self._record(active[(active + index) % self._record_ticks[active] == 0])
 
     def stop(self) -> None:
         """Frees the polls; all legs are closed."""
@@ -253,6 +251,31 @@ class Switchboard:
 
     def _take(self, leg: EngineLeg, until: int) -> None:
         leg.room.take(leg, until, jitter=self.jitter, sender=self.sender)
+
+    def _record(self, slots: Slots) -> None:
+        """Moves on what is settled of the legs whose turn it is: of plain calls all at once, of others one by one."""
+        left = slots
+        for ticks in (RECORD_TICKS, TAP_TICKS):
+            due = slots[self._record_ticks[slots] == ticks]
+            due = due[self.jitter.ready(due, head=self.head, count=ticks)]
+            legs = [leg for slot in due.tolist() if (leg := self.legs.get(slot)) is not None and leg.room.plain]
+            if legs:
+                due = np.array([leg.slot for leg in legs])
+                self._write(legs, due, frames=ticks)
+                left = np.setdiff1d(left, due, assume_unique=True)
+        for slot in left.tolist():
+            if (leg := self.legs.get(slot)) is not None:
+                self._guard(leg, self._take, leg, self.jitter.settled(slot, head=self.head))
+
+    def _write(self, legs: list[EngineLeg], slots: Slots, *, frames: int) -> None:
+        """The next `frames` of callers who are alone in their calls."""
+        positions = self.jitter.frontiers(slots)
+        said = self.jitter.take_frames(slots, count=frames)
+        stereo = np.empty((len(legs), frames * FRAME_SAMPLES, 2), np.int16)
+        stereo[:, :, 0] = said
+        stereo[:, :, 1] = self.sender.take_frames(slots, positions=positions, count=frames)
+        for leg, both, mono in zip(legs, stereo, said, strict=True):
+            self._guard(leg, leg.room.write, leg, both, mono)
 
     # What the call layer is told
 

@@ -34,3 +34,19 @@ def test_coding_again_changes_nothing(codec):
 
 def test_silence_is_the_octet_of_zero():
     assert [int(octet) for octet in g711.SILENCE] == [0xFF, 0xD5]
+    assert g711.SILENT.tolist() == [
+        int(g711.decode(bytes([octet]), codec=codec)[0])
+        for octet, codec in zip(g711.SILENCE, (Codec.PCMU, Codec.PCMA), strict=True)
+    ]
+
+
+def test_calls_of_both_laws_are_coded_at_once_as_each_alone():
+    codecs = (Codec.PCMA, Codec.PCMU, Codec.PCMA)
+    laws = np.array([g711.law(codec) for codec in codecs], np.uint8)
+    payloads = np.random.default_rng(3).integers(0, 256, (3, 160), np.uint8)
+    samples = g711.decode_frames(payloads, laws=laws)
+    octets = g711.encode_frames(np.ascontiguousarray(samples[::-1]), laws=laws)
+    for codec, payload, row in zip(codecs, payloads, samples, strict=True):
+        assert np.array_equal(row, g711.decode(payload.tobytes(), codec=codec))
+    for codec, row, encoded in zip(codecs, samples[::-1], octets, strict=True):
+        assert encoded.tobytes() == g711.encode(row, codec=codec)

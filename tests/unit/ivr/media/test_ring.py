@@ -29,3 +29,29 @@ def test_frames_at_positions_are_copies():
     assert not frames[1].any()
     frames[:] = 1
     assert rings.frames_at(np.array([0]), positions=np.array([320]))[0, 0] == 0
+
+
+def test_frames_taken_of_many_are_those_taken_of_each_wherever_the_ring_ends():
+    together, alone = Rings(slots=4), Rings(slots=4)
+    slots, positions = np.array([3, 1, 2]), np.array([0, RING - 320, 5 * RING + 1600])
+    samples = np.random.default_rng(1).integers(-32768, 32767, (3, 800), np.int16)
+    for rings in (together, alone):
+        for slot, position, row in zip(slots, positions, samples, strict=True):
+            rings.add(int(slot), row, position=int(position))
+    taken = together.take_frames(slots, positions=positions, count=4)
+    for slot, position, row, all_of_it in zip(slots, positions, taken, samples, strict=True):
+        assert np.array_equal(row, alone.take(int(slot), position=int(position), count=640))
+        assert np.array_equal(row, all_of_it[:640])
+        rest = together.take(int(slot), position=int(position), count=800)
+        assert not rest[:640].any()
+        assert np.array_equal(rest[640:], all_of_it[640:])
+
+
+@pytest.mark.parametrize("offset", [0, 1, 80])
+def test_whole_frames_and_others_are_put_at_their_positions(offset):
+    rings = Rings(slots=3)
+    slots, positions = np.array([2, 0]), np.array([RING - 160 + offset, 4 * RING + offset])
+    samples = np.random.default_rng(2).integers(-32768, 32767, (2, 160), np.int16)
+    rings.put(slots, samples, positions=positions)
+    for slot, position, row in zip(slots, positions, samples, strict=True):
+        assert np.array_equal(rings.take(int(slot), position=int(position), count=160), row)
