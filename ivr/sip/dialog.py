@@ -116,7 +116,7 @@ class SipDialog(ABC):
             if self._unacknowledged:
                 self._farewell = event
             else:
-                self.ua.recvEvent(event)
+                self._transfers.after_answer(lambda: self.ua.recvEvent(event))
 
     def update(self, sdp: str) -> None:
         if self._established and not self._over:

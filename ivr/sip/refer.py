@@ -1,5 +1,7 @@
 """REFER within a dialog (RFC 3515), both ways: the far end's with our NOTIFYs, ours with theirs."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sippy.MsgBody import MsgBody
@@ -16,6 +18,14 @@ SUBSCRIPTION_S = 60
 SIPFRAG = "message/sipfrag"
 
 
+@dataclass
+class _Waiting:
+    """What may only follow the answer to a REFER: its NOTIFYs, then the rest."""
+
+    codes: list[int]
+    functions: list[Callable[[], None]] = field(default_factory=list)
+
+
 class Transfers:
     """The transfers of one dialog: at most one each way at a time."""
 
@@ -23,6 +33,7 @@ class Transfers:
         self._dialog = dialog
         self._asked: int | None = None  # CSeq of the far end's REFER that we tell about
         self._asking = False  # a REFER of ours is under way
+        self._waiting: _Waiting | None = None  # while a REFER is looked at
 
     def on_refer(self, request: Any) -> Any:
         """The far end asks for a transfer."""
@@ -31,21 +42,43 @@ class Transfers:
             return respond(request, 400, "One Refer-To is wanted")
         if self._asked is not None:
             return respond(request, 491)
+        self._asked = sequence = request.getHFBody("cseq").getCSeqNum()
+        self._waiting = waiting = _Waiting([100])
+        self._dialog.later(lambda: self._go_on(sequence, waiting))  # before any answer to what the handler sends
         try:
             referred_by = next(iter(values(request, "referred-by")), "")[:255]
             target = TransferTarget.parse(given[0], referred_by=referred_by)
             self._dialog.handler.on_transfer(target)
         except HotlineError as error:
+            self._asked = None
+            waiting.codes.clear()
             return respond(request, _refusal(error))
-        self._asked = request.getHFBody("cseq").getCSeqNum()
-        self.progress(100)
+        finally:
+            self._waiting = None
         return respond(request, 202)
+
+    def _go_on(self, sequence: int, waiting: "_Waiting") -> None:
+        for code in waiting.codes:
+            self._notify(sequence, code)
+        for function in waiting.functions:
+            function()
 
     def progress(self, code: int) -> None:
         """A NOTIFY with the transfer's status; after the 202, and none once one was final."""
-        if self._asked is not None:
-            sequence, self._asked = self._asked, self._asked if code < 200 else None
-            self._dialog.later(lambda: self._notify(sequence, code))
+        if self._asked is None:
+            return
+        sequence, self._asked = self._asked, self._asked if code < 200 else None
+        if self._waiting is not None:
+            self._waiting.codes.append(code)
+        else:
+            self._notify(sequence, code)
+
+    def after_answer(self, function: Callable[[], None]) -> None:
+        """Runs `function` when the REFER that is looked at is answered and told of; at once where there is none."""
+        if self._waiting is not None:
+            self._waiting.functions.append(function)
+        else:
+            function()
 
     def _notify(self, sequence: int, code: int) -> None:
         if not self._dialog.ua.isConnected():

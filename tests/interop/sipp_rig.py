@@ -24,6 +24,7 @@ class Sipp:
         service: str = "12345",
         secret: str = "",
         keys: Mapping[str, str],
+        port: int = 0,
     ) -> None:
         text = (SCENARIOS / f"{scenario}.xml").read_text(encoding="utf-8")
         for key, value in keys.items():  # SIPp's own -key does not reach into actions
@@ -32,7 +33,7 @@ class Sipp:
         self._folder, self._scenario = folder, scenario
         path = folder / f"{scenario}.xml"
         path.write_text(text, encoding="utf-8")
-        self.port = free_port(host)
+        self.port = port or free_port(host)
         self._process = subprocess.Popen(
             [
                 *(program, f"{media.address[0]}:{media.address[1]}", "-sf", str(path), "-m", "1", "-s", service),

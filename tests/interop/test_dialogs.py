@@ -1132,6 +1132,30 @@ def test_a_blind_transfer_is_told_and_its_progress_notified(office: Office, far:
     far.hang_up()
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_who_transfers_hears_how_it_went_before_he_is_hung_up(office: Office, far: FarEnd, at_once: bool) -> None:
+    far.invite()
+    _, dialog, handler = office.call()
+
+    def done() -> None:
+        dialog.transfer_progress(200)
+        dialog.hang_up()
+
+    handler.on_transfer = lambda _target: done() if at_once else None  # type: ignore[method-assign]
+    assert far.ask("REFER", ("Refer-To", "<sip:1002@127.0.0.1>")).status == 202
+    if not at_once:
+        far.reply(far.expect("NOTIFY "), "200 OK")
+        office.do(done)
+    told = []
+    while (message := far.receive()) is not None and message.method == "NOTIFY":
+        told.append(message.body)
+        far.reply(message, "200 OK")
+    assert told[-1] == b"SIP/2.0 200 OK\r\n"
+    assert message is not None
+    assert message.method == "BYE"
+    far.reply(message, "200 OK")
+
+
 def test_an_attended_transfer_names_the_dialog(office: Office, far: FarEnd) -> None:
     far.invite()
     _, _, handler = office.call()

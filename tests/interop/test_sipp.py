@@ -14,11 +14,12 @@ from sipp_rig import Sipp
 
 from demo.compare import caller_channel_matches
 from demo.g711 import Law, decode, encode
-from demo.media_process import MediaProcess, RecordedCall
+from demo.media_process import MediaProcess, RecordedCall, free_port
 from ivr.media import tones
 
 MEDIA_SETTINGS = SETTINGS
 PHONE = "127.0.0.5"
+DESKS = {"8001": "127.0.0.6", "8002": "127.0.0.7", "8003": "127.0.0.8"}
 Start = Callable[..., Sipp]
 
 
@@ -122,3 +123,76 @@ def test_an_extension_signs_in_calls_and_signs_out(media: MediaProcess, sipp: St
     (call,) = media.calls_of("8001")
     assert call.first("opened")["peer"] == PHONE
     assert call.first("ended")["reason"] == "caller_hangup"
+
+
+@pytest.fixture
+def desk(sipp: Start) -> Iterator[Callable[..., Sipp]]:
+    """Signs an extension in, whose phone then does what the scenario says when it is rung."""
+    seated: list[str] = []
+
+    def sit(extension: str, scenario: str) -> Sipp:
+        host = DESKS[extension]
+        port = free_port(host)
+        keys = {"caller": extension, "desk_port": str(port)}
+        sipp("register", host=host, keys=keys, secret=secret(extension)).succeeds()
+        seated.append(extension)
+        return sipp(scenario, host=host, keys=keys, port=port)
+
+    yield sit
+    for each in seated:
+        sipp("sign_out", host=DESKS[each], keys={"caller": each}, secret=secret(each)).succeeds()
+
+
+@pytest.fixture
+def caller(sipp: Start) -> Callable[..., Sipp]:
+    """Signs 8001 in, which then calls as the scenario says."""
+
+    def call(scenario: str, *, service: str = "8002", **keys: str) -> Sipp:
+        host, own = DESKS["8001"], {"caller": "8001", "desk_port": "9", **keys}
+        sipp("register", host=host, keys=own, secret=secret("8001")).succeeds()
+        return sipp(scenario, host=host, service=service, keys=own, secret=secret("8001"))
+
+    return call
+
+
+Desk = Callable[..., Sipp]
+
+
+@pytest.mark.parametrize("scenario", ["ring", "early_media"])
+def test_a_desk_rings_and_answers(media: MediaProcess, desk: Desk, caller: Desk, scenario: str) -> None:
+    before = len(media.calls_of("8001", count=0))
+    phone, calling = desk("8002", scenario), caller("desk")
+    calling.succeeds()
+    phone.succeeds()
+    call = media.calls_of("8001", count=before + 1)[-1]
+    assert told(call, "opened", "answered", "joined", "ended") == ["opened", "answered", "joined", "ended"]
+    assert call.first("answered")["answer_ms"] > 290
+
+
+def test_a_busy_desk_is_told_of(desk: Desk, caller: Desk) -> None:
+    phone, calling = desk("8002", "busy"), caller("refused", status="486")
+    calling.succeeds()
+    phone.succeeds()
+
+
+def test_a_caller_who_gives_up_stops_the_ringing(desk: Desk, caller: Desk) -> None:
+    phone, calling = desk("8002", "never_mind"), caller("give_up")
+    calling.succeeds()
+    phone.succeeds()
+
+
+def test_a_desk_passes_its_call_on(media: MediaProcess, desk: Desk, caller: Desk) -> None:
+    before = len(media.calls_of("8001", count=0))
+    two, three = desk("8002", "ring"), desk("8003", "desk_hangs_up")
+    caller("refer", target="8003", final="200").succeeds()
+    three.succeeds()
+    two.succeeds()
+    call = media.calls_of("8001", count=before + 1)[-1]
+    assert (call.first("transferred")["party"], call.first("transferred")["target"]) == ("caller", "8003")
+
+
+def test_a_desk_that_passes_its_call_on_to_a_busy_one_keeps_it(media: MediaProcess, desk: Desk, caller: Desk) -> None:
+    two, three = desk("8002", "ring"), desk("8003", "busy")
+    caller("refer_fails", target="8003", final="486").succeeds()
+    three.succeeds()
+    two.succeeds()
