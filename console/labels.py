@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tickets.lifecycle import State
+from tickets.lifecycle import Command, State
 
 STATES = {state.value: state.label for state in State}
 STATE_TONES = {
@@ -31,6 +31,8 @@ FLAGS = {
     "emergency": "紧急",
     "anonymous": "匿名",
     "untranscribed": "待转写",
+    "call_back_requested": "要求回电",
+    "abandoned": "排队中挂机",
 }
 SPEAKERS = {"caller": "来电人", "hotline": "热线", "seat": "座席"}
 ROLES = {"admin": "管理员", "reviewer": "审核员", "viewer": "查看员"}
@@ -54,8 +56,18 @@ FIELDS = {
     "overlay": "专项时限",
     "emergency": "紧急",
 }
-SOURCES = {"transcript": "通话转写", "caller_id": "来电号码", "rule": "规则", "default": "默认值"}
-EVENT_KINDS = {"created": "创建工单", "fields_extracted": "自动提取要素", "accepted": "受理"}
+SOURCES = {"transcript": "通话转写", "caller_id": "来电号码", "rule": "规则", "alarm": "通话警报", "default": "默认值"}
+EVENT_KINDS = {
+    "created": "创建工单",
+    "fields_extracted": "自动提取要素",
+    "accepted": "受理",
+    **{command.value: command.label for command in Command},
+    "survey_scheduled": "安排回访",
+    "survey_attempted": "回访拨打",
+    "surveyed": "回访结果",
+    "survey_not_reached": "回访未接通",
+    "survey_cancelled": "取消回访",
+}
 ACTORS = {"system": "系统"}
 END_REASONS = {
     "caller_hangup": "来电人挂机",

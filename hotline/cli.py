@@ -16,6 +16,7 @@ from rich.table import Table
 
 from hotline import __version__
 from hotline.cli_control import app as control_app
+from hotline.cli_survey import app as survey_app
 from hotline.clock import SystemClock
 from hotline.errors import HotlineError, InvalidInputError
 from hotline.logs import configure_logging
@@ -33,6 +34,7 @@ app.add_typer(prompts_app, name="prompts")
 extension_app = typer.Typer(no_args_is_help=True, help="话机分机")
 app.add_typer(extension_app, name="extension")
 app.add_typer(control_app, name="control")
+app.add_typer(survey_app, name="survey")
 out = Console()
 err = Console(stderr=True)
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 QUEUE = "hotline"
 URGENT_QUEUE = "hotline.urgent"
-URGENT = frozenset({"assign_number"})  # the jobs that a caller on the line waits for
+URGENT = frozenset({"assign_number", "look_up"})  # the jobs that a caller on the line waits for
 HEARTBEAT_TIMEOUT_MS = 10_000  # a killed worker's jobs are taken over after so long
 POLL_MS = 100
 LEASE_S = HEARTBEAT_TIMEOUT_MS / 1000  # a killed worker's leases have ended when its jobs are taken over

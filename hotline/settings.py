@@ -260,6 +260,22 @@ class TicketSettings(Section):
         120.0, ge=0, description="a recognizer away for so long after a call: the ticket is made without a transcript"
     )
     sweep_after_s: float = Field(60.0, gt=0, description="a finished call still in the spool is handed in again")
+    lookup_failures_per_caller: int = Field(
+        5, ge=1, description="wrong lookup codes of a caller within lookup_window_s, then nothing is found for him"
+    )
+    lookup_failures_per_ticket: int = Field(
+        10, ge=1, description="wrong lookup codes for a ticket within lookup_window_s, then it is not found"
+    )
+    lookup_window_s: float = Field(3600.0, gt=0)
+
+
+class SurveySettings(Section):
+    """Call-back surveys. How often and when they are tried is said by their flow (flow.survey_path)."""
+
+    max_calls: int = Field(5, ge=0, description="survey calls at once; 0: none are placed")
+    lost_after_s: float = Field(
+        1800.0, ge=60, description="a survey call of which nothing is heard for media.max_call_s and so long is lost"
+    )
 
 
 class ConsoleSettings(Section):
@@ -305,6 +321,7 @@ class Settings(BaseSettings):
     flow: FlowSettings = FlowSettings()
     asr: AsrSettings = AsrSettings()
     tickets: TicketSettings = TicketSettings()
+    surveys: SurveySettings = SurveySettings()
     console: ConsoleSettings = ConsoleSettings()
 
     @field_validator("timezone")

@@ -178,8 +178,8 @@ class FlowRun:
                 host.bridge(seat)
             case SetVariable(name, value):
                 host.note("variable", name=name, value=value)
-            case Survey(question, answer):
-                host.note("survey", question=question, answer=answer)
+            case Survey(question, answer, means, offset_ms):
+                host.note("survey", question=question, answer=answer, means=means, offset_ms=offset_ms)
             case RequestCallback(queue):
                 host.note("call_back", queue=queue)
             case StartAlarm(words):

@@ -8,9 +8,16 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base
 
+INBOUND = "in"
+FLOW = "flow"
+
 
 class Call(Base):
-    """One telephone call. `details` keeps what the journal says beyond the columns (prompts, digits, demand spans)."""
+    """One telephone call. `details` keeps what the journal says beyond the columns (prompts, digits, demand spans).
+
+    `direction`: `in` or `out`. `purpose`: `flow` (a caller and a menu), `internal` (between extensions) or `outgoing`
+    (an extension and a number outside). `flow`: the one that was walked.
+    """
 
     __tablename__ = "calls"
 
@@ -19,6 +26,9 @@ class Call(Base):
     node: Mapped[str] = mapped_column(String(64), default="")
     caller_number: Mapped[str] = mapped_column(String(64), default="", index=True)
     called_number: Mapped[str] = mapped_column(String(64), default="")
+    direction: Mapped[str] = mapped_column(String(8), default=INBOUND, server_default=INBOUND)
+    purpose: Mapped[str] = mapped_column(String(16), default=FLOW, server_default=FLOW)
+    flow: Mapped[str] = mapped_column(String(64), default="", server_default="")
     peer: Mapped[str] = mapped_column(String(64), default="")
     codec: Mapped[str] = mapped_column(String(16), default="")
     started_at: Mapped[datetime] = mapped_column(index=True)

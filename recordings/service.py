@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from hotline.errors import InvalidInputError
 from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, Journal, JournalEntry
 from recordings import repository
-from recordings.models import Call, Recording
+from recordings.models import FLOW, INBOUND, Call, Recording
 from recordings.peaks import peaks_of, serialize_peaks
 from recordings.quality import quality_of
 from recordings.recovery import MEDIA_CRASHED
@@ -146,6 +146,9 @@ def _call_from_journal(journal: Journal, *, now: datetime) -> Call:
         node=_text(opened, "node", 64),
         caller_number=_text(opened, "caller", 64),
         called_number=_text(opened, "called", 64),
+        direction=_text(opened, "direction", 8) or INBOUND,
+        purpose=_text(opened, "purpose", 16) or FLOW,
+        flow=_text(opened, "flow", 64),
         peer=_text(opened, "peer", 64),
         codec=_text(opened, "codec", 16),
         started_at=start,
@@ -155,7 +158,10 @@ def _call_from_journal(journal: Journal, *, now: datetime) -> Call:
         duration_ms=max(0, round(duration_ms)),
         end_reason=_text(ended, "reason", 32),
         qualities=quality_of(journal),
-        details={"entries": [_plain(entry) for entry in journal.entries if entry.kind not in _COLUMNS]},
+        details={
+            "entries": [_plain(entry) for entry in journal.entries if entry.kind not in _COLUMNS],
+            "variables": _variables(opened),
+        },
     )
 
 
@@ -175,6 +181,12 @@ def _data(journal: Journal, kind: str) -> dict[str, Any]:
 
 def _text(data: dict[str, Any], key: str, length: int) -> str:
     return str(data.get(key, "")).replace("\0", "")[:length]  # PostgreSQL's text holds no NUL
+
+
+def _variables(opened: dict[str, Any]) -> dict[str, str]:
+    """What an outbound call brought along."""
+    given = opened.get("variables")
+    return {str(name): str(value) for name, value in given.items()} if isinstance(given, dict) else {}
 
 
 def _number(value: Any, default: float) -> float:

@@ -1,4 +1,4 @@
-"""The worker's jobs: numbers during a call, tickets after it. Each may run again at any time and ends the same.
+"""The worker's jobs: numbers and look-ups during a call, tickets after it. Each may run again and ends the same.
 
 `ingest_call` takes a finished call out of the spool in steps, each in its own transaction and skipped where its rows
 exist: recording -> transcript -> ticket -> archive. The journal leaves the spool last, so a worker that is killed
@@ -28,7 +28,8 @@ from recordings.models import Call
 from recordings.repository import find_recording
 from recordings.service import archive, ingest_recording, store_audio
 from recordings.store import RecordingStore
-from tickets import repository
+from tickets import lookup, repository
+from tickets.call_facts import CallFacts
 from tickets.models import Ticket, TicketNumber
 from tickets.numbering import LOOKUP_DIGITS
 from tickets.service import (
@@ -40,6 +41,8 @@ from tickets.service import (
     load_site_data,
     spoken_by_caller,
 )
+from tickets.survey import is_survey, take_answers
+from tickets.survey_rules import load_survey
 
 log = logging.getLogger(__name__)
 
@@ -59,18 +62,29 @@ class TicketJobs:
         self._store = store
         self._clock = clock
         self._site = load_site_data(settings.tickets)
+        self._survey = load_survey(settings)
 
     def functions(self) -> dict[str, Callable[..., None]]:
         """The jobs by the names they are handed in under."""
-        return {"assign_number": self.assign_number, "ingest_call": self.ingest_call}
+        return {"assign_number": self.assign_number, "look_up": self.look_up, "ingest_call": self.ingest_call}
 
     def assign_number(self, call_id: str) -> None:
         """Gives a call in progress its number and publishes `number.assigned`; again, the same number."""
-        if not _CALL_ID.fullmatch(call_id):
-            raise InvalidInputError(f"not a call id: {call_id!r}")
+        _check_call_id(call_id)
         with self._database.transaction() as session:
             number = self._number(session, call_id)
         self._publish("number.assigned", call_id=call_id, number=number.number, lookup_code=number.lookup_code)
+
+    def look_up(self, call_id: str, subject: str, values: dict[str, str]) -> None:
+        """Finds out what a flow asks (`ivr.flow.SUBJECTS`) and publishes `lookup.done`: variables, or None."""
+        _check_call_id(call_id)
+        if subject != lookup.SUBJECT:
+            raise InvalidInputError(f"nothing to look up by the name {subject[:40]!r}")
+        with self._database.transaction() as session:
+            found = lookup.ticket_progress(
+                session, values, call_id=call_id, bounds=self._settings.tickets, now=self._clock.now()
+            )
+        self._publish("lookup.done", call_id=call_id, values=found)
 
     def ingest_call(self, journal_path: str) -> None:
         """Turns the finished call whose journal lies at `<node>/<call id>.jsonl` in the spool into rows and a ticket.
@@ -157,8 +171,17 @@ class TicketJobs:
         return True
 
     def _ticket(self, journal: Journal, call: Call) -> Ticket | None:
-        """The call's ticket, made or completed where that is due; None for a call without demand or words."""
+        """The call's ticket, made or completed where that is due; None for a call that is nobody's demand.
+
+        A survey's call gives its answers to the ticket that it is about.
+        """
         now = self._clock.now()
+        if is_survey(call, self._survey):
+            with self._database.transaction() as session:
+                if take_answers(session, call, plan=self._survey, now=now) is None:
+                    log.warning("call %s is a survey of no ticket", call.id)
+            return None
+        facts = CallFacts.of_call(call)
         with self._database.transaction() as session:
             transcript = latest_transcript(session, call.id)
             ticket = repository.ticket_of_call(session, call.id)
@@ -166,8 +189,8 @@ class TicketJobs:
                 if transcript is not None and UNTRANSCRIBED in ticket.flags:
                     complete_ticket(session, ticket, call=call, transcript=transcript, site=self._site, now=now)
                 return ticket
-            # A number that was told is a promise, whatever the recognizer understood.
-            if repository.number_of_call(session, call.id) is None and not _caller_spoke(journal, transcript):
+            numbered = repository.number_of_call(session, call.id) is not None
+            if not facts.becomes_ticket(numbered=numbered, spoke=_caller_spoke(journal, transcript)):
                 return None
             number = self._number(session, call.id)
             return create_ticket(session, call=call, number=number, transcript=transcript, site=self._site, now=now)
@@ -186,10 +209,13 @@ class TicketJobs:
         self._bus.publish(Event(name=name, at=self._clock.now(), data=data))
 
 
+def _check_call_id(call_id: str) -> None:
+    if not _CALL_ID.fullmatch(call_id):
+        raise InvalidInputError(f"not a call id: {call_id!r}")
+
+
 def _caller_spoke(journal: Journal, transcript: Transcript | None) -> bool:
-    """A recorded demand says so whatever was understood of it; else the transcript; without one, the captions."""
-    if journal.first("demand") is not None:
-        return True
+    """By the transcript; without one, by the captions."""
     if transcript is not None:
         return bool(spoken_by_caller(transcript).text)
     return any(entry.data.get("speaker") == CALLER for entry in journal.all("segment"))

@@ -1,4 +1,4 @@
-"""Rows of tickets, their events and evidence, and the numbers given out."""
+"""Rows of tickets, their events and evidence, the numbers given out, and failed look-ups."""
 
 from datetime import datetime
 from typing import Any
@@ -102,3 +102,13 @@ class Evidence(Base):
     end_ms: Mapped[int | None]
 
     ticket: Mapped[Ticket] = relationship(back_populates="evidence")
+
+
+class LookupFailures(Base):
+    """How often a caller, or anybody for a ticket, gave a wrong lookup code since `since`; its row is the lock."""
+
+    __tablename__ = "lookup_failures"
+
+    key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    since: Mapped[datetime] = mapped_column(index=True)
+    failures: Mapped[int]

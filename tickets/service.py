@@ -1,9 +1,11 @@
-"""Makes tickets from calls: gives numbers, fills fields with their evidence, writes the events. Never commits."""
+"""Makes tickets from calls: gives numbers, fills fields with their evidence, writes the events; changes their state.
 
-from dataclasses import dataclass
+Never commits.
+"""
+
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -13,19 +15,23 @@ from asr.recognizer import Word
 from hotline.settings import TicketSettings
 from recordings.models import Call
 from tickets import repository
+from tickets.call_facts import EMERGENCY, CallFacts
 from tickets.deadlines import TierDeadlines, load_deadlines
-from tickets.extraction import Extraction, extract
+from tickets.events import SYSTEM, record_event
+from tickets.extraction import Extraction, Finding, extract
 from tickets.gazetteer import Gazetteer, load_gazetteer
 from tickets.lifecycle import Command, State, next_state
-from tickets.models import Evidence, Ticket, TicketEvent, TicketNumber
+from tickets.models import Evidence, Ticket, TicketNumber
 from tickets.numbering import NumberParts, day_text, format_number
 from tickets.speech import Speech, SpokenSegment
+from tickets.survey import cancel_surveys, schedule_survey
+from tickets.survey_rules import SurveyPlan
 from tickets.taxonomy import Taxonomy, load_taxonomy
 
 CALLER = "caller"
-SYSTEM = "system"
 PHONE_CHANNEL = "phone"
 UNTRANSCRIBED = "untranscribed"
+LIFE_AND_SAFETY = "T1"
 # The columns that extraction fills, in the order people read them.
 _FIELDS = ("category", "type", "tier", "overlay", "title", "content", "caller_name", "phone", "place", "address")
 
@@ -111,9 +117,15 @@ def create_ticket(
     _assign(ticket, extraction, _FIELDS, now)
     session.add(ticket)
     session.flush()
-    _record(session, ticket, "created", now, {"number": ticket.number, "call_id": call.id, "channel": ticket.channel})
+    record_event(
+        session,
+        ticket,
+        "created",
+        now=now,
+        data={"number": ticket.number, "call_id": call.id, "channel": ticket.channel},
+    )
     _explain(session, ticket, extraction, _FIELDS, transcript, site, now)
-    _record(session, ticket, "accepted", now, {"from": State.ACCEPTING.value, "to": ticket.state})
+    record_event(session, ticket, "accepted", now=now, data={"from": State.ACCEPTING.value, "to": ticket.state})
     return ticket
 
 
@@ -129,9 +141,45 @@ def complete_ticket(
     _explain(session, ticket, extraction, fields, transcript, site, now)
 
 
+def change_state(
+    session: Session,
+    ticket: Ticket,
+    command: Command,
+    *,
+    survey: SurveyPlan,
+    now: datetime,
+    actor: str = SYSTEM,
+    reason: str = "",
+) -> None:
+    """Takes a ticket to the state that the table gives, with its event; raises `ConflictError` where it gives none.
+
+    One that waits for its call-back gets a survey; one that goes on without it needs none any more.
+    """
+    before, after = State(ticket.state), next_state(State(ticket.state), command)
+    ticket.state, ticket.updated_at = after.value, now
+    data = {"from": before.value, "to": after.value}
+    record_event(session, ticket, command.value, now=now, data=data, actor=actor, reason=reason)
+    if after is State.TO_CALL_BACK:
+        schedule_survey(session, ticket, plan=survey, now=now)
+    elif before is State.TO_CALL_BACK:
+        cancel_surveys(session, ticket, now=now)
+
+
 def _extract(call: Call, transcript: Transcript | None, site: SiteData) -> Extraction:
     speech = spoken_by_caller(transcript) if transcript else Speech(())
-    return extract(speech, caller_id=call.caller_number, taxonomy=site.taxonomy, gazetteer=site.gazetteer)
+    found = extract(speech, caller_id=call.caller_number, taxonomy=site.taxonomy, gazetteer=site.gazetteer)
+    return _with_facts(found, CallFacts.of_call(call))
+
+
+def _with_facts(found: Extraction, facts: CallFacts) -> Extraction:
+    """What happened in the call, beside what was said: an alarm makes it an emergency whatever was understood."""
+    flags = dict.fromkeys([*found.flags, *facts.flags])
+    if not facts.alarm_words or EMERGENCY in found.flags:
+        return replace(found, flags=tuple(flags))
+    words = "、".join(facts.alarm_words)
+    findings = [item for item in found.findings if item.field != "tier"]
+    alarm = [Finding("tier", LIFE_AND_SAFETY, "alarm", 1.0, None), Finding(EMERGENCY, words, "alarm", 1.0, None)]
+    return replace(found, tier=LIFE_AND_SAFETY, flags=tuple(flags), findings=(*findings, *alarm))
 
 
 def _assign(ticket: Ticket, extraction: Extraction, fields: tuple[str, ...], now: datetime) -> None:
@@ -176,10 +224,4 @@ def _explain(
         "transcript_version": transcript.version if transcript else None,
         "clocks": site.clocks(ticket.tier, ticket.overlay),
     }
-    _record(session, ticket, "fields_extracted", now, data)
-
-
-def _record(session: Session, ticket: Ticket, kind: str, now: datetime, data: dict[str, Any]) -> None:
-    sequence = repository.next_sequence(session, ticket.id)
-    session.add(TicketEvent(ticket_id=ticket.id, sequence=sequence, at=now, kind=kind, actor=SYSTEM, data=data))
-    session.flush()
+    record_event(session, ticket, "fields_extracted", now=now, data=data)

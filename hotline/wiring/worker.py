@@ -1,4 +1,4 @@
-"""The worker process: runs jobs, sweeps the spool and reports that it lives. Holds no state."""
+"""The worker process: runs jobs, sweeps the spool, places survey calls and reports that it lives. Holds no state."""
 
 import logging
 import threading
@@ -9,9 +9,11 @@ from hotline.errors import UnavailableError
 from hotline.jobs import JobFunction, ValkeyJobs
 from hotline.probes import HEARTBEAT_S
 from hotline.settings import Settings
+from hotline.valkey_commands import open_commands
 from hotline.wiring.database import open_database
 from recordings.store import RecordingStore
 from tickets.jobs import TicketJobs
+from tickets.survey_jobs import SurveyJobs
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
         store=RecordingStore(settings.effective_recordings_url()),
         clock=clock,
     )
-    functions: dict[str, JobFunction] = ticket_jobs.functions()
+    commands = open_commands(settings)
+    survey_jobs = SurveyJobs(settings=settings, database=database, jobs=jobs, commands=commands, clock=clock)
+    functions: dict[str, JobFunction] = ticket_jobs.functions() | survey_jobs.functions()
     worker = jobs.run(functions, threads=WORKER_THREADS, urgent_threads=URGENT_THREADS)
     log.info("working on %s", ", ".join(sorted(functions)))
     next_sweep = 0.0
@@ -44,12 +48,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
             bus.put_state("worker", settings.node, {"at": clock.now().isoformat()}, ttl_s=3 * HEARTBEAT_S)
             if clock.monotonic() >= next_sweep:
                 ticket_jobs.sweep_spool()
+                survey_jobs.sweep()
                 next_sweep = clock.monotonic() + SWEEP_S
         except UnavailableError as error:
             log.warning("waiting: %s", error)
         except Exception:
-            log.exception("sweeping the spool failed; it is tried again")
+            log.exception("sweeping failed; it is tried again")
             next_sweep = clock.monotonic() + SWEEP_S
         stop.wait(HEARTBEAT_S)
     worker.stop(timeout_ms=SHUTDOWN_MS)
+    commands.close()
     database.close()

@@ -2,8 +2,10 @@
 
 import os
 import wave
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -103,16 +105,23 @@ def leave_call(
     closed: bool = True,
     audio: bytes | None = b"",
     call_id: str = CALL_ID,
+    opened: Mapping[str, Any] = MappingProxyType({}),
+    happened: tuple[tuple[str, dict[str, Any]], ...] = (),
 ) -> Path:
-    """Writes what the media process leaves behind: a journal and, unless `audio` is None, a stereo WAV."""
+    """Writes what the media process leaves behind: a journal and, unless `audio` is None, a stereo WAV.
+
+    `opened`: further fields of the first entry; `happened`: further entries.
+    """
     now = site.clock.now()
     writer = JournalWriter(site.settings.spool_dir / "n1" / f"{call_id}.jsonl")
-    writer.append("opened", now, call_id=call_id, node="n1", caller=caller, called="12345", codec="PCMA")
+    writer.append("opened", now, call_id=call_id, node="n1", caller=caller, called="12345", codec="PCMA", **opened)
     writer.append("answered", now, answer_ms=3.0)
     writer.append("prompt", now, start_ms=0, end_ms=900, text="您好")
     for position, text in enumerate(said):
         spoken = words(text, start_ms=1000 + 8000 * position)
         writer.append("segment", now, speaker="caller", start_ms=spoken[0][1], end_ms=spoken[-1][2], words=spoken)
+    for kind, data in happened:
+        writer.append(kind, now, **data)
     if demand:
         writer.append("demand", now, start_ms=1000, end_ms=9000)
     quality = StreamQuality(received=DirectionQuality(packets=500, mos=4.4))

@@ -314,3 +314,63 @@ def test_data_of_the_events_is_plain_json(site: Site) -> None:
         assert json.loads(json.dumps(event.data)) == event.data
         assert event.actor == "system"
     assert timedelta(0) <= ticket.events[-1].at - ticket.created_at
+
+
+SEAT = ("joined", {"party": "8001", "role": "seat", "offset_ms": 4000})
+OUTGOING = {"direction": "out", "purpose": "outgoing", "flow": "", "variables": {}}
+
+
+def test_a_call_with_a_person_becomes_a_ticket_without_a_recorded_demand(site: Site) -> None:
+    leave_call(site, demand=False, opened={"direction": "in", "purpose": "flow", "flow": "menu"}, happened=(SEAT,))
+    site.ingest()
+    ticket = site.ticket()
+    assert ticket is not None
+    assert ticket.category == "市政园林/路灯"
+    with site.database.reading() as session:
+        call = session.scalars(select(Call)).one()
+    assert (call.direction, call.purpose, call.flow) == ("in", "flow", "menu")
+
+
+def test_a_wish_to_be_called_back_and_a_wait_in_vain_are_flagged(site: Site) -> None:
+    queued = ("queued", {"queue": "operator", "offset_ms": 1000})
+    leave_call(site, said=(), demand=False, happened=(queued, ("call_back", {"queue": "operator"})))
+    leave_call(site, said=(), demand=False, call_id="vain", happened=(queued,))
+    site.ingest()
+    site.ingest("n1/vain.jsonl")
+    with site.database.reading() as session:
+        flags = {ticket.call_id: ticket.flags for ticket in session.scalars(select(Ticket))}
+    assert flags == {CALL_ID: ["call_back_requested"], "vain": ["abandoned"]}
+
+
+def test_an_alarm_makes_an_emergency_whatever_was_understood(site: Site) -> None:
+    alarm = ("alarm", {"words": ["着火"], "offset_ms": 3000})
+    leave_call(site, said=(), demand=False, complete=False, happened=(alarm,))
+    with pytest.raises(UnavailableError):
+        site.ingest()  # no recognizer yet
+    site.clock.advance(site.settings.tickets.transcript_patience_s + 1)
+    site.ingest()
+    ticket = site.ticket()
+    assert ticket is not None
+    assert (ticket.tier, ticket.flags) == ("T1", ["untranscribed", "emergency"])
+    assert {(item.field, item.value, item.source) for item in ticket.evidence} >= {
+        ("emergency", "着火", "alarm"),
+        ("tier", "T1", "alarm"),
+    }
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        {"opened": OUTGOING, "happened": (SEAT,)},
+        {"opened": {**OUTGOING, "direction": "in", "purpose": "internal"}, "happened": (SEAT,)},
+        {"opened": {**OUTGOING, "purpose": "flow", "flow": "survey"}},
+        {"happened": (("variable", {"name": "ticket_number", "value": "20260105000018"}),)},
+    ],
+    ids=["outgoing", "internal", "survey of no ticket", "progress"],
+)
+def test_a_call_that_is_nobodys_demand_is_kept_without_a_ticket(site: Site, journal: dict[str, Any]) -> None:
+    leave_call(site, demand=False, **journal)
+    site.ingest()
+    assert site.ticket() is None
+    assert (site.count(Call), site.count(Recording), site.count(Transcript)) == (1, 1, 1)
+    assert site.spooled() == []

@@ -8,10 +8,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-import asr.models  # noqa: F401 - the four fill Base.metadata
+import asr.models  # noqa: F401 - these fill Base.metadata
 import console.models  # noqa: F401
 import recordings.models  # noqa: F401
-import tickets.models  # noqa: F401
+import tickets.models
+import tickets.survey_models  # noqa: F401
 from hotline.db import Base, Database, alembic_config
 
 

@@ -163,3 +163,12 @@ def test_a_database_that_is_away_is_one_line(hotline: Command) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "geheim" not in done.stderr
+
+
+def test_surveys_are_started_and_listed(hotline: "Command") -> None:
+    hotline("migrate")
+    assert "工单" in hotline("survey", "list").stdout
+    unknown = hotline("survey", "start", "yq20260105000017")
+    assert unknown.returncode == 1
+    assert "没有工单 YQ20260105000017" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
