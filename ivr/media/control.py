@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 DATAGRAM_SIZE = 2048
 READ_AT_ONCE, ROUNDS = 64, 4
 """Sockets read in a round and rounds a tick: far more than a thousand legs need, and a flood costs little."""
+UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound there
 BUFFER_OCTETS = 8192
 """Small: what is genuine must not wait behind a flood, it would tell of a long round trip."""
 
@@ -176,7 +177,7 @@ class ControlChannel:
             media = _socket_address(leg.remote.rtcp)
         else:
             media = (media[0], media[1] + 1, *media[2:])
-        return None if media[1] > 65535 or ip_address(media[0]).is_unspecified else media
+        return None if media[1] > 65535 or media[0] in UNSPECIFIED else media
 
 
 def _is_far_end(leg: EngineLeg, source: SocketAddress) -> bool:

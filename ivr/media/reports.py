@@ -19,6 +19,8 @@ from ivr.media.types import SAMPLE_RATE, Codec, DirectionQuality, StreamQuality
 MAX_DROPOUT = 3000
 MAX_MISORDER = 100
 """Steps of sequence numbers beyond these are a restart, once a second packet confirms it (appendix A.1)."""
+UNHEARD = -1
+"""The SSRC of a leg of which no packet came yet."""
 CLOCK_JUMP = 3 * SAMPLE_RATE
 """A transit time that changes by more is a clock set anew, and no jitter."""
 
@@ -37,14 +39,13 @@ class RtcpReports:
         self._unix_offset_s = unix_offset_s
         self._random = random
         self._next = np.full(slots, np.inf)
+        self._earliest = np.inf
         # Received.
-        self._heard = np.zeros(slots, bool)
-        self._ssrc = np.zeros(slots, np.uint32)
+        self._ssrc = np.full(slots, UNHEARD)
         self._base, self._highest, self._received = np.zeros((3, slots), np.int64)  # sequence numbers with their cycles
         self._past_expected, self._past_received = np.zeros((2, slots), np.int64)  # of streams before this one
         self._expected_prior, self._received_prior = np.zeros((2, slots), np.int64)
         self._after_jump = np.full(slots, -1)
-        self._timed = np.zeros(slots, bool)
         self._timestamp, self._transit = np.zeros((2, slots), np.uint32)
         self._jitter = np.zeros(slots)
         # Sent.
@@ -56,20 +57,23 @@ class RtcpReports:
         self._last_report_at = np.zeros(slots)
         self._round_trip_s = np.full(slots, np.nan)
         self._block: list[ReportBlock | None] = [None] * slots
+        self._description: dict[int, SourceDescription] = {}
 
     def open(self, slot: int, *, ssrc: int, now: float) -> None:
         """Begins a leg that sends as `ssrc`."""
-        self._heard[slot] = self._timed[slot] = self._reported[slot] = False
+        self._ssrc[slot] = UNHEARD
+        self._reported[slot] = False
         for counts in (self._received, self._past_expected, self._past_received, self._packets, self._octets):
             counts[slot] = 0
         self._packets_prior[slot] = 0
         self._after_jump[slot] = -1
         self._jitter[slot] = 0
         self._own[slot] = ssrc
+        self._description[slot] = SourceDescription.of(ssrc, self._cname)
         self._last_report[slot] = 0
         self._round_trip_s[slot] = np.nan
         self._block[slot] = None
-        self._next[slot] = now + self._interval_s(initial=True)
+        self._due_at(slot, now + self._interval_s(initial=True))
 
     def close(self, slot: int) -> None:
         """Nothing is due any more."""
@@ -86,23 +90,25 @@ class RtcpReports:
     ) -> None:
         """One valid packet a leg came, audio or not. Each slot must be named once. `arrival`: when it did, by any
         clock in timestamp units."""
-        new = ~self._heard[slots] | (self._ssrc[slots] != ssrc)
+        transit = arrival - timestamp
+        new = self._ssrc[slots] != ssrc
         if new.any():
-            self._past(slots[new & self._heard[slots]])
-            self._begin(slots[new], sequence[new], ssrc[new])
-        step = (sequence - self._highest[slots].astype(np.uint16)).view(np.int16).astype(np.int64)
+            self._past(slots[new & (self._ssrc[slots] != UNHEARD)])
+            self._begin(slots[new], sequence[new], timestamp[new], transit[new], ssrc[new])
+        step = (sequence - self._highest[slots].astype(np.uint16)).view(np.int16)
         jumped = (step >= MAX_DROPOUT) | (step < -MAX_MISORDER)
         if jumped.any():
             restarts = jumped & (sequence == self._after_jump[slots])
             self._after_jump[slots[jumped]] = sequence[jumped] + np.uint16(1)
-            self._past(slots[restarts])
-            self._begin(slots[restarts], sequence[restarts], ssrc[restarts])
+            again = slots[restarts]
+            self._past(again)
+            self._begin(again, sequence[restarts], timestamp[restarts], transit[restarts], ssrc[restarts])
             step[restarts] = 0
             kept = ~jumped | restarts
-            slots, step, timestamp, arrival = slots[kept], step[kept], timestamp[kept], arrival[kept]
+            slots, step, timestamp, transit = slots[kept], step[kept], timestamp[kept], transit[kept]
         self._received[slots] += 1
         self._highest[slots] += np.maximum(step, 0)
-        self._measure_jitter(slots, timestamp, arrival)
+        self._measure_jitter(slots, timestamp, transit)
 
     def sent(self, slots: Slots, *, octets: int) -> None:
         """One packet a leg went out, with so much payload."""
@@ -115,6 +121,9 @@ class RtcpReports:
 
     def due(self, now: float) -> Slots:
         """The legs whose report is to be built now."""
+        if now < self._earliest:
+            return np.zeros(0, np.intp)
+        self._earliest = float(self._next.min(where=self._next > now, initial=np.inf))
         return np.flatnonzero(self._next <= now)
 
     def build(self, slot: int, *, now: float, timestamp: int, leaves: bool = False) -> bytes:
@@ -129,15 +138,15 @@ class RtcpReports:
                 octets=int(self._octets[slot]) & 0xFFFFFFFF,
             )
             self._packets_prior[slot] = self._packets[slot]
-        blocks = (self._report_block(slot, now=now),) if self._heard[slot] else ()
+        blocks = (self._report_block(slot, now=now),) if self._ssrc[slot] != UNHEARD else ()
         packets: list[RtcpPacket] = [
             Report(ssrc=own, sender=sender, blocks=blocks),
-            SourceDescription.of(own, self._cname),
+            self._description[slot],
         ]
         if leaves:
             packets.append(Goodbye(sources=(own,)))
         self._reported[slot] = True
-        self._next[slot] = math.inf if leaves else now + self._interval_s(initial=False)
+        self._due_at(slot, math.inf if leaves else now + self._interval_s(initial=False))
         return rtcp.serialize(packets)
 
     def receive(self, slot: int, datagram: bytes, *, now: float) -> bool:
@@ -145,11 +154,11 @@ class RtcpReports:
         related = False
         for packet in rtcp.parse(datagram):
             if isinstance(packet, Report):
-                theirs = not self._heard[slot] or packet.ssrc == self._ssrc[slot]
+                theirs = self._ssrc[slot] in (UNHEARD, packet.ssrc)
                 if theirs and packet.sender is not None:
                     self._last_report[slot] = rtcp.middle(packet.sender.ntp)
                     self._last_report_at[slot] = now
-                related |= self._take_blocks(slot, packet.blocks, now=now) or bool(theirs)
+                related |= self._take_blocks(slot, packet.blocks, now=now) or theirs
         return related
 
     def quality(self, slot: int, *, codec: Codec) -> StreamQuality:
@@ -199,22 +208,28 @@ class RtcpReports:
             delay=min(max(delay, 0), 0xFFFFFFFF),
         )
 
-    def _measure_jitter(self, slots: Slots, timestamp: NDArray[np.uint32], arrival: NDArray[np.uint32]) -> None:
+    def _measure_jitter(self, slots: Slots, timestamp: NDArray[np.uint32], transit: NDArray[np.uint32]) -> None:
         """Appendix A.8. Packets that repeat a timestamp (those of a telephone event) were not made when it says."""
-        transit = arrival - timestamp
+        fresh = timestamp != self._timestamp[slots]
+        if not fresh.all():
+            slots, timestamp, transit = slots[fresh], timestamp[fresh], transit[fresh]
         change = np.abs((transit - self._transit[slots]).view(np.int32).astype(np.float64))
-        counts = self._timed[slots] & (timestamp != self._timestamp[slots]) & (change < CLOCK_JUMP)
-        fresh = ~self._timed[slots] | (timestamp != self._timestamp[slots])
-        self._jitter[slots] += np.where(counts, (change - self._jitter[slots]) / 16, 0)
-        self._transit[slots[fresh]] = transit[fresh]
-        self._timestamp[slots] = timestamp
-        self._timed[slots] = True
+        jitter = self._jitter[slots]
+        self._jitter[slots] = jitter + np.where(change < CLOCK_JUMP, change - jitter, 0) / 16
+        self._transit[slots], self._timestamp[slots] = transit, timestamp
 
-    def _begin(self, slots: Slots, sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32]) -> None:
-        """A stream starts with that packet, not counted yet."""
-        self._heard[slots], self._timed[slots] = True, False
+    def _begin(
+        self,
+        slots: Slots,
+        sequence: NDArray[np.uint16],
+        timestamp: NDArray[np.uint32],
+        transit: NDArray[np.uint32],
+        ssrc: NDArray[np.uint32],
+    ) -> None:
+        """A stream starts with that packet, not counted yet; jitter goes on, it is the network's."""
         self._ssrc[slots] = ssrc
         self._base[slots] = self._highest[slots] = sequence
+        self._timestamp[slots], self._transit[slots] = timestamp, transit
         self._received[slots] = self._expected_prior[slots] = self._received_prior[slots] = 0
         self._after_jump[slots] = -1
 
@@ -224,10 +239,14 @@ class RtcpReports:
         self._past_received[slots] += self._received[slots]
 
     def _expected(self, slot: int) -> int:
-        return int(self._highest[slot] - self._base[slot]) + 1 if self._heard[slot] else 0
+        return int(self._highest[slot] - self._base[slot]) + 1 if self._ssrc[slot] != UNHEARD else 0
 
     def _ntp(self, now: float) -> int:
         return rtcp.ntp_time(now + self._unix_offset_s)
+
+    def _due_at(self, slot: int, at: float) -> None:
+        self._next[slot] = at
+        self._earliest = min(self._earliest, at)
 
     def _interval_s(self, *, initial: bool) -> float:
         return rtcp.transmission_interval_s(uniform=float(self._random.random()), initial=initial)

@@ -124,7 +124,7 @@ class Sender:
                 plain.append(slot)
                 self._send_octets(slot, self._views[slot])
         if plain:
-            self._reports.sent(np.array(plain), octets=FRAME_SAMPLES)
+            self._reports.sent(slots if len(plain) == len(slots) else np.array(plain), octets=FRAME_SAMPLES)
         return ended
 
     def _send_octets(self, slot: int, octets: memoryview | bytes) -> None:
