@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from ivr.media.ring import Slots
 from ivr.media.types import FRAME_SAMPLES, Samples
+from ivr.media.wideband import WIDTH
 
 Edge = tuple[int, int]
 """(hearer slot, source slot)"""
 
 _RAMP = np.arange(1, FRAME_SAMPLES + 1, dtype=np.float32) / np.float32(FRAME_SAMPLES)
+_SECOND_RAMP = np.arange(1, WIDTH * FRAME_SAMPLES + 1, dtype=np.float32) / np.float32(WIDTH * FRAME_SAMPLES)
 _NONE = np.zeros(0, np.intp)
 
 
@@ -62,6 +64,14 @@ class Bridge:
             heard[hearers] += voices[sources] * gain[edges]
         if self._changing:
             self._settle()
+        return heard
+
+    def mix_second(self, hearer: int, planes: Mapping[int, Samples]) -> NDArray[np.float32]:
+        """A hearer's second plane, (320,), made of those of others by slot; before `mix`, which lets gains arrive."""
+        heard = np.zeros(WIDTH * FRAME_SAMPLES, np.float32)
+        for source, plane in planes.items():
+            if (pair := self._gains.get((hearer, source))) is not None:
+                heard += plane * (pair[0] + (pair[1] - pair[0]) * _SECOND_RAMP)
         return heard
 
     def _settle(self) -> None:

@@ -27,7 +27,6 @@ from ivr.media.types import (
     FRAME_SAMPLES,
     SAMPLE_RATE,
     AudioTap,
-    Codec,
     MediaListener,
     RecordingSink,
     RemoteMedia,
@@ -221,8 +220,6 @@ class MediaEngine:
     def _check(self, remote: RemoteMedia) -> None:
         if (":" in remote.address.host) != (self._ports.version == 6):
             raise InvalidInputError(f"{remote.address.host} is not an IPv{self._ports.version} address")
-        if remote.codec is Codec.G722:
-            raise InvalidInputError("the engine does not speak G.722")
 
     def _allocate(self) -> tuple[int, tuple[socket.socket, socket.socket]]:
         """A slot and a pair of ports; the lock is held."""

@@ -8,9 +8,8 @@ lasts. The codec can also work on 8 kHz, the lower band alone, at half the cost.
 import numpy as np
 from G722 import G722
 
-from ivr.media.types import SAMPLE_RATE, Samples
+from ivr.media.types import SAMPLE_RATE, WIDEBAND_RATE, Samples
 
-WIDEBAND_RATE = 16000
 BIT_RATE = 64000
 DELAY = 22
 """Samples at 16 kHz that encoder and decoder delay together (two 24-tap quadrature mirror filters)."""

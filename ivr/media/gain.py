@@ -33,13 +33,13 @@ class GainCurve:
         while len(self._positions) > 1 and self._positions[1] <= before:
             del self._positions[0], self._gains[0]
 
-    def apply(self, samples: Samples, position: int) -> Samples:
-        """`samples` (mono, the first at `position`) at this gain."""
+    def apply(self, samples: Samples, position: int, *, width: int = 1) -> Samples:
+        """`samples` (mono, the first at `position`, `width` at each) at this gain."""
         first, last = self._positions[0], self._positions[-1]
-        if position >= last or position + len(samples) <= first:
+        if position >= last or position + len(samples) // width <= first:
             gain = self._gains[-1] if position >= last else self._gains[0]
             return samples if gain == 1.0 else _scale(samples, np.float64(gain))
-        places = np.arange(position, position + len(samples))
+        places = position + np.arange(len(samples)) / width
         return _scale(samples, np.interp(places, self._positions, self._gains))
 
 

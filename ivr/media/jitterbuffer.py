@@ -21,6 +21,7 @@ from ivr.media.arrivals import Arrivals
 from ivr.media.playout import Playout
 from ivr.media.ring import RING, Rings, Slots
 from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from ivr.media.wideband import WIDTH
 
 LAG = SAMPLE_RATE // 5
 """What is taken stays so far behind the head: a packet too late to be heard is recorded all the same."""
@@ -59,6 +60,8 @@ class JitterBuffer:
         """`delay` is where a stream is placed; what other parties hear of it adapts between `least` and `most`."""
         self.delay = delay
         self._rings = Rings(slots=slots)
+        self._second = Rings(slots=slots, width=WIDTH)
+        self._wideband: set[int] = set()  # slots that have a second plane
         self.playout = Playout(
             slots=slots,
             rings=self._rings,
@@ -81,6 +84,9 @@ class JitterBuffer:
     def open(self, slot: int, *, position: int) -> None:
         """Begins a call whose timeline starts at `position`."""
         self._rings.clear(slot)
+        if slot in self._wideband:
+            self._second.clear(slot)
+            self._wideband.remove(slot)
         self._frontier[slot] = self._end[slot] = position
         self._placed[slot] = self._heard[slot] = False
         self._off_since[slot] = -1
@@ -108,8 +114,19 @@ class JitterBuffer:
         missing = np.where(step > 0, step - 1, np.where(step < 0, -1, 0))
         self._lost[slots] = np.maximum(self._lost[slots] + np.where(restart, 0, missing), 0)
 
-    def place(self, slots: Slots, *, timestamp: NDArray[np.uint32], samples: Samples, head: int) -> None:
-        """Puts one packet a call, samples (packets, length), where its timestamp says. `observe` it first."""
+    def place(
+        self,
+        slots: Slots,
+        *,
+        timestamp: NDArray[np.uint32],
+        samples: Samples,
+        head: int,
+        second: Samples | None = None,
+    ) -> None:
+        """Puts one packet a call, samples (packets, length), where its timestamp says. `observe` it first.
+
+        `second`: their second plane, (packets, 2 length), where the packets have one.
+        """
         length = samples.shape[1]
         if not self._placed[slots].all():
             new = ~self._placed[slots]
@@ -124,11 +141,15 @@ class JitterBuffer:
                 position, fits = self._positions(slots, timestamp=timestamp, length=length, head=head)
             self._dropped[slots[~fits]] += 1
             slots, position, samples = slots[fits], position[fits], samples[fits]
+            second = None if second is None else second[fits]
         late = position < head
         self._late[slots] += late
         self._off_since[slots[~late]] = -1
         self._end[slots] = np.maximum(self._end[slots], position + length)
         self._rings.put(slots, samples, positions=position)
+        if second is not None:
+            self._second.put(slots, second, positions=position)
+            self._wideband.update(slots.tolist())
         self.arrivals.put(slots, position=position, length=length)
         self.playout.arrive(slots, position=position, length=length, head=head)
 
@@ -144,6 +165,20 @@ class JitterBuffer:
     def frames(self, slots: Slots, *, head: int) -> Samples:
         """What is at the head now: (calls, 160)."""
         return self._rings.frames(slots, position=head)
+
+    def second_frame(self, slot: int, *, head: int) -> Samples | None:
+        """The second plane, (320,), of the frame that others hear of the leg now; None where it has none."""
+        if slot not in self._wideband:
+            return None
+        position = self.playout.position(slot, head=head)
+        frame: Samples = self._second.frames_at(np.array([slot]), positions=np.array([position]))[0]
+        return frame
+
+    def take_second(self, slot: int, *, count: int) -> Samples | None:
+        """Removes and returns the second plane of what `take` gives next; None where there is none."""
+        if slot not in self._wideband:
+            return None
+        return self._second.take(slot, position=self.frontier(slot), count=count)
 
     def take(self, slot: int, *, count: int) -> Samples:
         """Removes and returns the next `count` samples, at most RING: the frontier moves."""

@@ -23,6 +23,7 @@ from ivr.media.types import (
     Samples,
     StreamQuality,
 )
+from ivr.media.wideband import Widener
 
 if TYPE_CHECKING:
     from ivr.media.room import Room
@@ -165,6 +166,10 @@ class EngineLeg:
     merger: DigitMerger = field(default_factory=DigitMerger)
     recorded: GainCurve = field(default_factory=lambda: GainCurve(0.0))
     """How loud the recording's right channel has the leg."""
+    wideband: bool = False
+    """It speaks G.722, or did: there may be a second plane."""
+    widener: Widener | None = None
+    """Where its tap, its track or, of a caller, the recording wants 16 kHz."""
     last_quality: StreamQuality | None = None
 
     def __post_init__(self) -> None:

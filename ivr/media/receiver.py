@@ -19,6 +19,7 @@ from ivr.media.reports import RtcpReports
 from ivr.media.ring import Slots
 from ivr.media.rtp import COMFORT_NOISE, PLAIN_FRAME, PLAIN_FRAME_SIZE, VERSION_2, RtpPacket
 from ivr.media.types import Codec
+from ivr.media.wideband import WidebandDecoder
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Receiver:
         self._guard = guard
         self._epoll = select.epoll()
         self._legs: dict[int, EngineLeg] = {}
+        self._wideband: dict[int, WidebandDecoder] = {}
         self._last_heard = np.zeros(slots)
         self._timed = np.zeros(slots, bool)  # the RTP timeout runs
         self._datagrams = np.zeros((slots, DATAGRAM_SIZE), np.uint8)
@@ -62,6 +64,8 @@ class Receiver:
 
     def apply(self, leg: EngineLeg, *, now: float) -> None:
         """Takes over the leg's remote media: the timeout runs only while both sides send."""
+        if leg.remote is not None and leg.remote.codec is Codec.G722:
+            self._wideband.setdefault(leg.slot, WidebandDecoder())
         timed = leg.remote is not None and leg.remote.send and leg.remote.receive
         if timed and not self._timed[leg.slot]:
             self._last_heard[leg.slot] = now
@@ -71,6 +75,7 @@ class Receiver:
     def close(self, leg: EngineLeg) -> None:
         """Hears the leg no more."""
         self._timed[leg.slot] = False
+        self._wideband.pop(leg.slot, None)
         del self._legs[leg.endpoint.fileno()]
         self._epoll.unregister(leg.endpoint.fileno())
 
@@ -206,8 +211,18 @@ class Receiver:
             now=now,
         )
         if (codec := _codec(leg, packet)) is not None:
-            samples = g711.decode(packet.payload, codec=codec)[None]
-            self._jitter.place(slots, timestamp=timestamp, samples=samples, head=head)
+            second = None
+            if codec is Codec.G722:
+                samples, second = self._wideband[leg.slot].decode(packet.payload)
+            else:
+                samples = g711.decode(packet.payload, codec=codec)
+            self._jitter.place(
+                slots,
+                timestamp=timestamp,
+                samples=samples[None],
+                second=None if second is None else second[None],
+                head=head,
+            )
         if noise is not None:
             self._jitter.playout.pause(leg.slot, noise)
         if digit is not None:
@@ -228,7 +243,7 @@ def _validate(leg: EngineLeg, packet: RtpPacket) -> None:
 
 def _codec(leg: EngineLeg, packet: RtpPacket) -> Codec | None:
     """Of a packet with audio: as agreed, or one of the static payload types, whichever was agreed."""
-    if leg.remote is not None and packet.payload_type == leg.remote.payload_type:
+    if leg.remote is not None and packet.payload_type == leg.remote.audio_type:
         return leg.remote.codec
     return Codec(packet.payload_type) if packet.payload_type in AUDIO_TYPES else None
 

@@ -14,11 +14,15 @@ Slots = NDArray[np.intp]
 
 
 class Rings:
-    """Silence wherever nothing was put. Holds positions from a call's frontier, the next to be taken, to RING later."""
+    """Silence wherever nothing was put. Holds positions from a call's frontier, the next to be taken, to RING later.
 
-    def __init__(self, *, slots: int) -> None:
-        self._samples = np.zeros((slots, RING), np.int16)
-        self._frames = self._samples.reshape(slots, -1, FRAME_SAMPLES)
+    `width`: samples at each position (`wideband`). Memory is used only by slots that ever held anything.
+    """
+
+    def __init__(self, *, slots: int, width: int = 1) -> None:
+        self._width, self._size = width, RING * width
+        self._samples = np.zeros((slots, self._size), np.int16)
+        self._frames = self._samples.reshape(slots, -1, FRAME_SAMPLES * width)
 
     def clear(self, slot: int) -> None:
         """Makes one call's ring silent."""
@@ -26,16 +30,17 @@ class Rings:
 
     def put(self, slots: Slots, samples: Samples, *, positions: NDArray[np.int64]) -> None:
         """Writes (calls, length) samples, each row at its position."""
-        if samples.shape[1] == FRAME_SAMPLES and not (positions % FRAME_SAMPLES).any():  # far the fastest way to copy
+        whole = samples.shape[1] == FRAME_SAMPLES * self._width
+        if whole and not (positions % FRAME_SAMPLES).any():  # far the fastest way to copy
             self._frames[slots, positions // FRAME_SAMPLES % _RING_FRAMES] = samples
             return
-        columns = (positions[:, None] + np.arange(samples.shape[1])) % RING
+        columns = (positions[:, None] * self._width + np.arange(samples.shape[1])) % self._size
         self._samples[slots[:, None], columns] = samples
 
     def add(self, slot: int, samples: Samples, *, position: int) -> None:
         """Adds mono samples to what is there; the sum saturates."""
-        start = position % RING
-        row, room = self._samples[slot], RING - start
+        start = position * self._width % self._size
+        row, room = self._samples[slot], self._size - start
         for there, new in (
             (row[start : start + len(samples)], samples[:room]),
             (row[: len(samples) - room], samples[room:]),
@@ -67,9 +72,12 @@ class Rings:
         return samples
 
     def take(self, slot: int, *, position: int, count: int) -> Samples:
-        """Removes and returns `count` samples, at most RING."""
-        start = position % RING
-        parts = [self._samples[slot, start : start + count], self._samples[slot, : max(0, start + count - RING)]]
+        """Removes and returns what lies at `count` positions, at most RING."""
+        start, length = position * self._width % self._size, count * self._width
+        parts = [
+            self._samples[slot, start : start + length],
+            self._samples[slot, : max(0, start + length - self._size)],
+        ]
         samples: Samples = np.concatenate(parts)
         for part in parts:
             part[:] = 0

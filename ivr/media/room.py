@@ -17,7 +17,8 @@ from ivr.media.leg import EngineLeg
 from ivr.media.mixer import CALLER, RECORDING, Mix
 from ivr.media.ring import Slots
 from ivr.media.sender import Sender
-from ivr.media.types import RecordingSink, Samples
+from ivr.media.types import WIDEBAND_RATE, RecordingSink, Samples
+from ivr.media.wideband import WIDTH, Widener
 
 BLOCK = 1600
 """Samples written at once, at most: 200 ms."""
@@ -33,8 +34,9 @@ class Room:
         self.legs: dict[str, EngineLeg] = {}
         self.mix: Mix = {}
         self._sink = sink
+        self._widener = Widener() if sink.sample_rate == WIDEBAND_RATE else None  # of our side
         self._on = GainCurve(1.0)  # 0 while the recording is paused
-        self._left: deque[Samples] = deque()  # taken from the caller and not yet written
+        self._left: deque[tuple[int, Samples]] = deque()  # taken from the caller and not yet written, with its length
         self._written = 0
 
     @property
@@ -48,6 +50,9 @@ class Room:
             self.origin = self._written = position
         leg.room, leg.name, leg.recorded = self, name, GainCurve(0.0)
         self.legs[name] = leg
+        outlets = (leg.tap, leg.track, self._sink if name == CALLER else None)
+        if leg.widener is None and any(outlet and outlet.sample_rate == WIDEBAND_RATE for outlet in outlets):
+            leg.widener = Widener()
 
     def leave(self, leg: EngineLeg) -> None:
         """The leg is no part of the call any more."""
@@ -78,22 +83,33 @@ class Room:
         slot = leg.slot
         while (count := min(until - jitter.frontier(slot), BLOCK)) > 0:
             position = jitter.frontier(slot)
+            second = jitter.take_second(slot, count=count)
             samples = self._on.apply(jitter.take(slot, count=count), position)
+            if second is not None:
+                second = self._on.apply(second, position, width=WIDTH)
+            wide = samples if leg.widener is None else leg.widener.update(samples, second)
             if leg.tap is not None:
-                leg.tap.feed(samples.tobytes())
+                leg.tap.feed((wide if leg.tap.sample_rate == WIDEBAND_RATE else samples).tobytes())
             if leg.track is not None:
-                leg.track.write(samples[:, None])
+                leg.track.write((wide if leg.track.sample_rate == WIDEBAND_RATE else samples)[:, None])
             if leg is self.caller:
-                self._left.append(samples)
+                self._left.append((count, wide if self._widener is not None else samples))
             else:
                 sender.add(self.caller.slot, leg.recorded.apply(samples, position), position=position)
+                if second is not None and self._widener is not None:
+                    second = leg.recorded.apply(second, position, width=WIDTH)
+                    sender.add_second(self.caller.slot, second, position=position)
                 leg.recorded.forget(position)
             self._write(jitter, sender)
 
     @property
     def plain(self) -> bool:
         """Whether the caller is alone and recorded as he is, with nothing behind: then `write` may take his audio."""
-        return len(self.legs) == 1 and not self._left and self._on.unity and self.caller.track is None
+        return len(self.legs) == 1 and not self._left and self._on.unity and self._is_plain(self.caller)
+
+    @staticmethod
+    def _is_plain(leg: EngineLeg) -> bool:
+        return leg.track is None and leg.widener is None and not leg.wideband
 
     def write(self, leg: EngineLeg, stereo: Samples, mono: Samples) -> None:
         """What the caller of a plain room said, `mono`, and heard, to his tap and to the recording."""
@@ -111,12 +127,15 @@ class Room:
     def _write(self, jitter: JitterBuffer, sender: Sender) -> None:
         """Writes as far as every leg was taken."""
         ready = min(jitter.frontier(leg.slot) for leg in self.legs.values())
-        while self._left and self._written + len(self._left[0]) <= ready:
-            left = self._left.popleft()
-            right = sender.take(self.caller.slot, position=self._written, count=len(left))
+        while self._left and self._written + self._left[0][0] <= ready:
+            count, left = self._left.popleft()
+            slot, position = self.caller.slot, self._written
+            right = self._on.apply(sender.take(slot, position=position, count=count), position)
+            if self._widener is not None:
+                second = sender.take_second(slot, position=position, count=count)
+                right = self._widener.update(right, self._on.apply(second, position, width=WIDTH))
             stereo = np.empty((len(left), 2), np.int16)
-            stereo[:, 0] = left
-            stereo[:, 1] = self._on.apply(right, self._written)
+            stereo[:, 0], stereo[:, 1] = left, right
             self._sink.write(stereo)
-            self._written += len(left)
+            self._written += count
             self._on.forget(self._written)

@@ -4,7 +4,7 @@ For the recording it keeps what was played, as the far end decodes it; other par
 """
 
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,11 @@ from ivr.media.packetizer import Packetizer
 from ivr.media.reports import RtcpReports
 from ivr.media.ring import Rings, Slots
 from ivr.media.rtp import HEADER_SIZE, MARKER, PLAIN_FRAME, PLAIN_FRAME_SIZE, VERSION_2, RtpPacket
-from ivr.media.types import FRAME_MS, FRAME_SAMPLES, Samples
+from ivr.media.types import FRAME_MS, FRAME_SAMPLES, Codec, Samples
+from ivr.media.wideband import WIDTH, Floats, WidebandEncoder
 
 Ended = list[tuple[EngineLeg, list[int]]]
+Tones = dict[int, EventPacket | Samples]
 
 
 class Sender:
@@ -31,6 +33,9 @@ class Sender:
         self._playing: dict[int, EngineLeg] = {}
         self._sent = Rings(slots=slots)
         self._dialling: dict[int, EngineLeg] = {}
+        self._wideband: dict[int, WidebandEncoder] = {}
+        self._second = Rings(slots=slots, width=WIDTH)  # of other parties' voices; what is played has none
+        self._added: set[int] = set()  # slots that ever held any of it
         self._packetizers: dict[int, Packetizer] = {}  # of legs that do not take 20 ms
         self._sending = np.zeros(slots, bool)
         self._payload_type = np.zeros(slots, np.uint8)  # the codec's static one; packets carry the agreed one
@@ -47,6 +52,9 @@ class Sender:
         slot = leg.slot
         self._legs[slot] = leg
         self._sent.clear(slot)
+        if slot in self._added:
+            self._second.clear(slot)
+            self._added.remove(slot)
         self._timestamp_base[slot], self._packets["ssrc"][slot] = np.frombuffer(os.urandom(8), np.uint32)
         self._packets["sequence"][slot] = np.frombuffer(os.urandom(2), np.uint16)[0]
         self._sending[slot] = False
@@ -62,6 +70,10 @@ class Sender:
         self._payload_type[slot] = remote.codec.value
         self._agreed_type[slot] = remote.audio_type
         self._sending[slot] = remote.send
+        if remote.codec is Codec.G722:
+            self._wideband.setdefault(slot, WidebandEncoder())
+        else:
+            self._wideband.pop(slot, None)
         self._packetizers.pop(slot, None)
         if remote.ptime_ms != FRAME_MS:
             self._packetizers[slot] = Packetizer(remote.ptime_ms)
@@ -71,6 +83,7 @@ class Sender:
         self._sending[leg.slot] = False
         del self._legs[leg.slot]
         self._dialling.pop(leg.slot, None)
+        self._wideband.pop(leg.slot, None)
         self._packetizers.pop(leg.slot, None)
 
     def play(self, leg: EngineLeg, samples: Samples, *, token: int, loop: bool = False) -> None:
@@ -88,10 +101,11 @@ class Sender:
         leg.digits.add(digits)
         self._dialling[leg.slot] = leg
 
-    def send(self, *, head: int, hearers: Slots, heard: NDArray[np.float32]) -> Ended:
+    def send(self, *, head: int, hearers: Slots, heard: NDArray[np.float32], second: Mapping[int, Floats]) -> Ended:
         """Sends the frames of position `head`; returns which pieces ended with them.
 
-        `heard`: what each of `hearers` hears of other parties, (hearers, 160), added to what it is played.
+        `heard`: what each of `hearers` hears of other parties, (hearers, 160), added to what it is played. `second`:
+        the second plane, (320,), of what some slots hear (`wideband`).
         """
         slots = np.flatnonzero(self._sending)
         if not len(slots):
@@ -111,6 +125,8 @@ class Sender:
         for slot, tone in dialled.items():
             if not isinstance(tone, EventPacket):
                 self._packets["payload"][slot] = g711.ENCODE[self._payload_type[slot] >> 3, tone.view(np.uint16)]
+        if self._wideband:
+            self._encode_wideband(head, hearers, heard, second, dialled)
         plain = []
         for slot in slots.tolist():
             event = dialled.get(slot)
@@ -168,9 +184,9 @@ class Sender:
         self._send_octets(slot, packet.serialize())
         self._reports.sent(np.array([slot]), octets=len(payload))
 
-    def _dial(self, head: int) -> dict[int, EventPacket | Samples]:
+    def _dial(self, head: int) -> Tones:
         """What goes out this tick in place of audio, by slot."""
-        dialled: dict[int, EventPacket | Samples] = {}
+        dialled: Tones = {}
         for slot, leg in list(self._dialling.items()):
             if leg.remote is None or not self._sending[slot]:
                 continue
@@ -185,6 +201,11 @@ class Sender:
         """Adds another party's voice to what was sent, for the recording."""
         self._sent.add(slot, samples, position=position)
 
+    def add_second(self, slot: int, samples: Samples, *, position: int) -> None:
+        """Adds that voice's second plane; only for a slot of which it is taken."""
+        self._added.add(slot)
+        self._second.add(slot, samples, position=position)
+
     def take(self, slot: int, *, position: int, count: int) -> Samples:
         """Removes and returns what was sent and added from `position` on."""
         return self._sent.take(slot, position=position, count=count)
@@ -192,6 +213,26 @@ class Sender:
     def take_frames(self, slots: Slots, *, positions: NDArray[np.int64], count: int) -> Samples:
         """The same of many legs: `count` frames of each, (legs, count * 160)."""
         return self._sent.take_frames(slots, positions=positions, count=count)
+
+    def take_second(self, slot: int, *, position: int, count: int) -> Samples:
+        """And its second plane; what was played has none."""
+        return self._second.take(slot, position=position, count=count)
+
+    def _encode_wideband(
+        self, head: int, hearers: Slots, heard: NDArray[np.float32], second: Mapping[int, Floats], tones: Tones
+    ) -> None:
+        """G.722 takes the place of the A-law that tables made for those who speak it."""
+        for slot, encoder in self._wideband.items():
+            played, encoder.played = encoder.played, np.zeros(FRAME_SAMPLES, np.int16)
+            self._sent.put_frames(np.array([slot]), played[None], position=head)
+            row = int(np.searchsorted(hearers, slot))
+            if isinstance(tone := tones.get(slot), np.ndarray):
+                octets = encoder.encode(tone, None)
+            elif row < len(hearers) and hearers[row] == slot:
+                octets = encoder.encode(played + heard[row], second.get(slot))
+            else:
+                octets = encoder.encode(played, None)
+            self._packets["payload"][slot] = np.frombuffer(octets, np.uint8)
 
     def _mix(self, hearers: Slots, heard: NDArray[np.float32]) -> None:
         """Adds voices to what is played in the packets."""
@@ -215,6 +256,10 @@ class Sender:
         octets = g711.encode_frames(frames, laws=laws)
         self._packets["payload"][slots] = octets
         self._sent.put_frames(slots, g711.decode_frames(octets, laws=laws), position=head)
+        if self._wideband:
+            for leg, frame in zip(legs, frames, strict=True):
+                if leg.slot in self._wideband:
+                    self._wideband[leg.slot].played = frame
         for leg in legs:
             if not leg.playback:
                 del self._playing[leg.slot]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ivr.media.bridge import Bridge
 from ivr.media.control import ControlChannel
@@ -34,7 +35,7 @@ from ivr.media.ring import RING, Slots
 from ivr.media.room import BLOCK, Room
 from ivr.media.sender import Sender
 from ivr.media.tone_listener import Inband, ToneListener
-from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE
+from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE, Codec
 from ivr.media.vad import ONSET_FRAMES, SpeechDetector
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Switchboard:
         self._speech = SpeechDetector(slots=slots, hangover_ms=speech_hangover_ms)
         self._tones = ToneListener(slots=slots, inband=inband, arrivals=jitter.arrivals)
         self._active = np.zeros(slots, bool)
+        self._wideband: dict[int, EngineLeg] = {}  # those that speak G.722 now
         self._record_ticks = np.full(slots, RECORD_TICKS)
         self._rtp_timeout_s = rtp_timeout_s
         self._release = release
@@ -105,8 +107,10 @@ class Switchboard:
             if (silent := self.legs.get(slot)) is not None:
                 self._guard(silent, silent.listener.on_media_timeout)
         hearers = self._bridge.hearers
-        heard = self._bridge.mix(self.jitter.playout.read(self._bridge.sources, head=self.head))
-        ended = self.sender.send(head=self.head, hearers=hearers, heard=heard)
+        frames = self.jitter.playout.read(self._bridge.sources, head=self.head)
+        second = self._mix_second() if self._wideband else {}
+        heard = self._bridge.mix(frames)
+        ended = self.sender.send(head=self.head, hearers=hearers, heard=heard, second=second)
         self.head += FRAME_SAMPLES
         for leg, tokens in ended:
             self._guard(leg, self._report_playback, leg, tokens, True)
@@ -157,7 +161,7 @@ class Switchboard:
                 leg.remote = remote
                 self.sender.apply(leg)
                 self.receiver.apply(leg, now=now)
-                self._tones.apply(leg)
+                self._apply(leg)
             case Close():
                 self.receiver.receive(now=now, head=self.head, rounds=STALL_ROUNDS)
                 self._close(leg)
@@ -185,11 +189,33 @@ class Switchboard:
         self.control.open(leg, ssrc=ssrc, timestamp_base=timestamp_base, now=now)
         self.receiver.open(leg)
         self.receiver.apply(leg, now=now)
-        self._tones.apply(leg)
+        self._apply(leg)
         self._active[slot] = True
         self._record_ticks[slot] = RECORD_TICKS if leg.tap is None else TAP_TICKS
         leg.room.join(leg, name=leg.name, position=self.head)
         self._apply_mix(leg.room)
+
+    def _apply(self, leg: EngineLeg) -> None:
+        """Takes over the leg's remote media: in-band digits, wideband."""
+        self._tones.apply(leg)
+        if leg.remote is not None and leg.remote.codec is Codec.G722:
+            leg.wideband = True
+            self._wideband[leg.slot] = leg
+        else:
+            self._wideband.pop(leg.slot, None)
+
+    def _mix_second(self) -> dict[int, NDArray[np.float32]]:
+        """The second plane of what wideband legs hear, by slot."""
+        heard = {}
+        for slot, leg in self._wideband.items():
+            others = [
+                other.slot for other in leg.room.legs.values() if other.slot in self._wideband and other is not leg
+            ]
+            planes = {other: self.jitter.second_frame(other, head=self.head) for other in others}
+            heard[slot] = self._bridge.mix_second(
+                slot, {key: plane for key, plane in planes.items() if plane is not None}
+            )
+        return heard
 
     def _apply_mix(self, room: Room) -> None:
         if len(room.legs) > 1 or room.mix:
@@ -221,6 +247,7 @@ class Switchboard:
         self.sender.close(leg)
         self.receiver.close(leg)
         self._tones.close(leg)
+        self._wideband.pop(slot, None)
         leg.last_quality = self.control.close(leg, now=self._now, head=self.head)
         try:
             if is_caller:

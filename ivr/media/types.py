@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.int16]
 SAMPLE_RATE = 8000
+WIDEBAND_RATE = 16000
 FRAME_SAMPLES = 160
 FRAME_MS = 20
 
@@ -105,7 +106,10 @@ class MediaListener(Protocol):
 
 class RecordingSink(Protocol):
     """Takes a timeline, gap-free; must not block. A call's has two channels, left the caller, right our side; a
-    participant's track has one."""
+    participant's track has one. `sample_rate`: 8000, or 16000 to have what wideband legs (G.722) say in full."""
+
+    @property
+    def sample_rate(self) -> int: ...
 
     def write(self, frames: Samples, /) -> None:
         """`frames`: (n, channels) int16."""
@@ -119,7 +123,10 @@ class RecordingSink(Protocol):
 
 
 class AudioTap(Protocol):
-    """Takes one leg's audio in order, gap-free; must not block. `pcm`: s16le mono 8 kHz."""
+    """Takes one leg's audio in order, gap-free; must not block. `pcm`: s16le mono at `sample_rate`, 8000 or 16000."""
+
+    @property
+    def sample_rate(self) -> int: ...
 
     def feed(self, pcm: bytes) -> None: ...
 

@@ -23,6 +23,7 @@ class Ear:
     blocks: list[np.ndarray] = field(default_factory=list)
     tapped: list[bytes] = field(default_factory=list)
     closed: int = 0
+    sample_rate: int = 8000
 
     def on_digit(self, digit, offset_ms):
         self.events.append(("digit", digit, offset_ms))
@@ -130,8 +131,8 @@ class Rig:
         self.phones.append(Phone(codec))
         return self.phones[-1]
 
-    def open(self, phone, *, tap=True, **changes):
-        ear = Ear()
+    def open(self, phone, *, tap=True, sample_rate=8000, **changes):
+        ear = Ear(sample_rate=sample_rate)
         remote = replace(phone.remote, **changes)
         call = self.engine.open(listener=ear, remote=remote, sink=ear, tap=ear if tap else None)
         return call, ear

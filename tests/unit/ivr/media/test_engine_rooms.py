@@ -378,12 +378,6 @@ def test_calls_and_legs_are_bounded_apart():
     rig.close()
 
 
-def test_codec_we_do_not_speak_is_refused(rig):
-    phone = rig.phone()
-    with pytest.raises(InvalidInputError, match=r"G\.722"):
-        rig.open(phone, codec=Codec.G722)
-
-
 def test_stall_keeps_a_bridged_calls_recording_on_wall_time(rig):
     talk = Conversation(rig, caller=1000, seat=3000)
     talk.call.set_mix(BRIDGED)
