@@ -9,24 +9,23 @@ from dataclasses import replace
 
 from asr.blocks import bytes_of
 from asr.recognizer import Final, RecognitionEvent, Word
-from ivr.media.types import SAMPLE_RATE
 
 SILENCE_KEPT_MS = 2_000  # a word may have begun before an engine's first partial shows it
 MAX_UTTERANCE_MS = 60_000
-BYTES_PER_MS = bytes_of(1, SAMPLE_RATE)
 
 
 class ReplayBuffer:
     """Holds at most `max_lag_ms` of audio the recognizer has not heard; beyond it all goes and `complete` ends."""
 
-    def __init__(self, *, max_lag_ms: int) -> None:
+    def __init__(self, *, max_lag_ms: int, sample_rate: int) -> None:
+        self._bytes_per_ms = bytes_of(1, sample_rate)
         self._lock = threading.Lock()
         self._audio = bytearray()
         self._base = 0  # position of the first byte held
         self._sent = 0
         self._heard = 0  # furthest position the recognizer has answered for, over all connections
         self._origin = 0  # position where the present connection began
-        self._max_lag = max_lag_ms * BYTES_PER_MS
+        self._max_lag = max_lag_ms * self._bytes_per_ms
         self._torn = False  # the unfinished utterance is longer than we keep
         self.complete = True
         self.interrupted = False
@@ -41,8 +40,8 @@ class ReplayBuffer:
                 self._base = self._sent = self._heard = end
                 self.complete = False
                 self.interrupted = True
-            elif len(self._audio) > MAX_UTTERANCE_MS * BYTES_PER_MS:
-                self._drop_until(end - MAX_UTTERANCE_MS * BYTES_PER_MS)
+            elif len(self._audio) > MAX_UTTERANCE_MS * self._bytes_per_ms:
+                self._drop_until(end - MAX_UTTERANCE_MS * self._bytes_per_ms)
                 self._torn = True
             return end - self._sent
 
@@ -74,10 +73,10 @@ class ReplayBuffer:
             if not self.interrupted:
                 self._heard = max(self._heard, self._sent)
             if event is None:
-                self._settle(self._sent - SILENCE_KEPT_MS * BYTES_PER_MS)
+                self._settle(self._sent - SILENCE_KEPT_MS * self._bytes_per_ms)
             elif isinstance(event, Final):
-                event = shift(event, self._origin // BYTES_PER_MS)
-                self._settle(event.end_ms * BYTES_PER_MS)
+                event = shift(event, self._origin // self._bytes_per_ms)
+                self._settle(event.end_ms * self._bytes_per_ms)
             return event
 
     def _settle(self, position: int) -> None:

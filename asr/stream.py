@@ -15,17 +15,16 @@ from dataclasses import dataclass
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from asr.blocks import BLOCK_MS
+from asr.blocks import BLOCK_MS, bytes_of
 from asr.engines.remote import check_url, read_remote_model
 from asr.protocol import EOF, Config, parse_reply
 from asr.recognizer import ModelInfo, Partial, RecognitionEvent
-from asr.replay import BYTES_PER_MS, ReplayBuffer
+from asr.replay import ReplayBuffer
 from hotline.errors import HotlineError
 from ivr.media.types import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 
-BLOCK_BYTES = BLOCK_MS * BYTES_PER_MS
 CONNECT_TIMEOUT_S = 2.0
 REPLY_TIMEOUT_S = 5.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 1.0
@@ -59,8 +58,15 @@ class CaptionService:
         self._thread = threading.Thread(target=self._loop.run_forever, name="captions", daemon=True)
         self._thread.start()
 
-    def open(self, call_id: str, *, speaker: str, on_event: Callable[[CaptionEvent], None]) -> "CaptionStream":
-        """Begins the captions of one speaker; returns at once.
+    def open(
+        self,
+        call_id: str,
+        *,
+        speaker: str,
+        on_event: Callable[[CaptionEvent], None],
+        sample_rate: int = SAMPLE_RATE,
+    ) -> "CaptionStream":
+        """Begins the captions of one speaker; returns at once. The recognizer brings audio to its model's rate.
 
         `on_event` is called on the service's thread, with times from the stream's start, last with `StreamEnded`.
         """
@@ -73,6 +79,7 @@ class CaptionService:
             self._url,
             self._loop,
             on_event,
+            sample_rate=sample_rate,
             admitted=admitted,
             max_lag_ms=self._max_lag_ms,
             finish_timeout_s=self._finish_timeout_s,
@@ -110,17 +117,20 @@ class CaptionStream:
         loop: asyncio.AbstractEventLoop,
         on_event: Callable[[CaptionEvent], None],
         *,
+        sample_rate: int,
         admitted: bool,
         max_lag_ms: int,
         finish_timeout_s: float,
     ) -> None:
+        self.sample_rate = sample_rate
+        self._block_bytes = bytes_of(BLOCK_MS, sample_rate)
         self._name = name
         self._url = url
         self._loop = loop
         self._on_event = on_event
         self._admitted = admitted
         self._finish_timeout_s = finish_timeout_s
-        self._buffer = ReplayBuffer(max_lag_ms=max_lag_ms)
+        self._buffer = ReplayBuffer(max_lag_ms=max_lag_ms, sample_rate=sample_rate)
         self._wake = asyncio.Event()
         self._finishing = False
         self._model: ModelInfo | None = None
@@ -128,8 +138,8 @@ class CaptionStream:
         self._task: asyncio.Task[None] | None = None
 
     def feed(self, pcm: bytes) -> None:
-        """Takes s16le mono 8 kHz audio; returns at once, also while the recognizer is away."""
-        if self._admitted and not self._finishing and self._buffer.feed(pcm) >= BLOCK_BYTES:
+        """Takes s16le mono audio; returns at once, also while the recognizer is away."""
+        if self._admitted and not self._finishing and self._buffer.feed(pcm) >= self._block_bytes:
             self._on_loop(self._wake.set)
 
     def finish(self) -> None:
@@ -181,7 +191,7 @@ class CaptionStream:
                 ) as connection:
                     if self._model is None:
                         self._model = await asyncio.to_thread(read_remote_model, self._url, timeout_s=CONNECT_TIMEOUT_S)
-                    await connection.send(Config(sample_rate=SAMPLE_RATE).serialize())
+                    await connection.send(Config(sample_rate=self.sample_rate).serialize())
                     self._buffer.rewind()
                     if await self._converse(connection):
                         return
@@ -197,7 +207,7 @@ class CaptionStream:
         while not self._buffer.interrupted:
             self._wake.clear()
             finishing = self._finishing
-            block = self._buffer.take(BLOCK_BYTES, rest=finishing)
+            block = self._buffer.take(self._block_bytes, rest=finishing)
             if block:
                 await self._ask(connection, block)
             elif finishing:

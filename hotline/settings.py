@@ -199,6 +199,11 @@ class MediaSettings(Section):
     playout_delay_ms: int = Field(60, ge=20, le=400, description="jitter buffer depth of recording and recognition")
     playout_min_ms: int = Field(40, ge=20, le=200, description="least delay of what parties of a call hear")
     playout_max_ms: int = Field(200, ge=20, le=200, description="largest delay of what parties of a call hear")
+    codecs: tuple[Literal["PCMA", "PCMU", "G722"], ...] = Field(
+        ("PCMA", "PCMU"),
+        min_length=1,
+        description="what we speak, in the order in which we offer it; a caller's G722 is recorded at 16 kHz",
+    )
     inband_digits: Literal["auto", "always", "off"] = Field(
         "auto",
         description="keys as tones in the audio are heard where the far end agreed to no telephone-event (RFC 4733); "
@@ -210,6 +215,12 @@ class MediaSettings(Section):
     ring_s: float = Field(60.0, gt=0, description="a phone that is rung and not answered is given up after so long")
     command_max_age_s: float = Field(30.0, ge=1, le=3600, description="an older command (call control) is refused")
     max_commands: int = Field(1000, ge=1, description="commands that may wait for a node; one more is refused")
+
+    @model_validator(mode="after")
+    def _codecs_once(self) -> "MediaSettings":
+        if len(set(self.codecs)) < len(self.codecs):
+            raise ValueError(f"codecs ({', '.join(self.codecs)}) names one twice")
+        return self
 
     @model_validator(mode="after")
     def _delays_in_order(self) -> "MediaSettings":

@@ -100,9 +100,12 @@ class Call(Conversation):
         self.flow = None if machine is None else FlowRun(self, machine, services.languages, services.clock)
         self.caller = caller(self)
         self.parties[CALLER] = self.caller
+        remote = self.caller.remote or _unknown_remote(origin.peer, self.caller.codecs[0])
+        self.sample_rate = remote.codec.sample_rate
         self.record = CallRecord(
             call_id,
             services,
+            sample_rate=self.sample_rate,
             post=signalling.post,
             offset_ms=self.offset_ms,
             heard=self._heard,
@@ -114,7 +117,6 @@ class Call(Conversation):
             undo.callback(sink.discard)
             tap = self.record.tap(CALLER, speaker=CALLER)
             undo.callback(tap.finish)
-            remote = self.caller.remote or _unknown_remote(origin.peer)
             self.media: MediaCall = services.engine.open(listener=self.caller, remote=remote, sink=sink, tap=tap)
             undo.pop_all()
         self.caller.leg = self.media
@@ -127,7 +129,7 @@ class Call(Conversation):
             called=origin.called,
             peer=origin.peer,
             codec=remote.codec.name,
-            sample_rate=8000,
+            sample_rate=self.sample_rate,
             direction=origin.direction,
             purpose=origin.purpose,
             flow=origin.flow,
@@ -525,8 +527,8 @@ class Call(Conversation):
         self._timers.clear()
 
 
-def _unknown_remote(peer: str) -> RemoteMedia:
-    """A far end that has not yet said where it listens (late offer): nothing is sent to it."""
+def _unknown_remote(peer: str, codec: Codec) -> RemoteMedia:
+    """A far end that has not yet said where it listens, nor that it speaks our first `codec`: nothing is sent to it."""
     return RemoteMedia(
-        address=RtpAddress(peer.strip("[]") or "127.0.0.1", 9), codec=Codec.PCMA, telephone_event=None, send=False
+        address=RtpAddress(peer.strip("[]") or "127.0.0.1", 9), codec=codec, telephone_event=None, send=False
     )

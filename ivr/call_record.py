@@ -25,6 +25,7 @@ class CallRecord:
         call_id: str,
         services: CallServices,
         *,
+        sample_rate: int,
         post: Post,
         offset_ms: Callable[[], int],
         heard: Callable[[str, str, int, bool], None],
@@ -32,6 +33,7 @@ class CallRecord:
     ) -> None:
         self._call_id = call_id
         self._services = services
+        self._sample_rate = sample_rate
         self._post = post
         self._on_closed = on_closed
         self._path = services.spool / f"{call_id}{JOURNAL_SUFFIX}"
@@ -42,6 +44,7 @@ class CallRecord:
         self._finished = self._closed = False
         self.captions = Captions(
             call_id,
+            sample_rate=sample_rate,
             open_tap=services.open_captions,
             post=post,
             offset_ms=offset_ms,
@@ -58,7 +61,9 @@ class CallRecord:
 
     def open_sink(self) -> RecordingSink:
         """Where the call's audio goes."""
-        self._sink = self._services.open_sink(self._path.with_suffix(AUDIO_SUFFIX), self._on_file_closed)
+        self._sink = self._services.open_sink(
+            self._path.with_suffix(AUDIO_SUFFIX), self._sample_rate, self._on_file_closed
+        )
         self._open_files += 1
         return self._sink
 
@@ -66,7 +71,7 @@ class CallRecord:
         """A file of one party's own, `<call id>.<name>.wav`, where the site wants that."""
         if self._services.open_track is None:
             return None
-        track = self._services.open_track(self.track_path(name), self._on_file_closed)
+        track = self._services.open_track(self.track_path(name), self._sample_rate, self._on_file_closed)
         self._open_files += 1
         return track
 

@@ -14,9 +14,13 @@ from ivr.directory import Directory
 from ivr.flow_run import Languages
 from ivr.journal import CallJournal
 from ivr.media.engine import MediaEngine
-from ivr.media.types import RecordingSink
+from ivr.media.types import Codec, RecordingSink
 from ivr.menu import MenuMachine
+from ivr.sdp import DEFAULT_CODECS
 from ivr.sip import SipTarget
+
+OpenSink = Callable[[Path, int, Callable[[], None]], RecordingSink]
+"""(file, sample rate, whom to tell that it is complete) -> a sink."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class CallServices:
     """`open_sink` reports when the file is complete; `open_captions` may report from any thread.
 
     `flow` answers calls to our numbers; `outbound_flows` are those that calls of ours enter, by name. `open_track`:
-    a file of its own for each party, where the site wants that.
+    a file of its own for each party, where the site wants that. `codecs`: what we offer, the one we like best first.
     """
 
     node: str
@@ -47,13 +51,14 @@ class CallServices:
     publisher: BackgroundPublisher
     enqueue: Callable[[str, dict[str, Any]], None]
     open_journal: Callable[[Path], CallJournal]
-    open_sink: Callable[[Path, Callable[[], None]], RecordingSink]
+    open_sink: OpenSink
     open_captions: OpenCaptions
     directory: Directory
     plan: DialPlan
     max_call_s: float
     ring_s: float
-    open_track: Callable[[Path, Callable[[], None]], RecordingSink] | None = None
+    open_track: OpenSink | None = None
+    codecs: tuple[Codec, ...] = DEFAULT_CODECS
 
     def publish(self, name: str, **data: Any) -> None:
         """An event, now."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ivr.media.types import SAMPLE_RATE, AudioTap
+from ivr.media.types import AudioTap
 
 KEPT_CAPTIONS = 200
 SAMPLE_BYTES = 2
@@ -46,17 +46,19 @@ class CaptionTap(AudioTap, Protocol):
         ...
 
 
-OpenCaptions = Callable[[str, str, Callable[[CaptionEvent], None]], CaptionTap]
-"""(call id, speaker, whom to tell, from any thread) -> a tap."""
+OpenCaptions = Callable[[str, str, int, Callable[[CaptionEvent], None]], CaptionTap]
+"""(call id, speaker, sample rate, whom to tell, from any thread) -> a tap."""
 
 
 class GatedTap:
     """An `AudioTap` of a party that is rung: recognition begins when it takes part in the call.
 
-    `begin` is the leg's start on the recording's clock, in ms; `feed` is called on the engine's thread.
+    `begin` is the leg's start on the recording's clock, in ms; `feed` is called on the engine's thread. The target's
+    sample rate must be the same.
     """
 
-    def __init__(self, begin_ms: int) -> None:
+    def __init__(self, begin_ms: int, *, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
         self._fed = 0
         self._begin_ms = begin_ms
         self._target: CaptionTap | None = None
@@ -69,7 +71,7 @@ class GatedTap:
     @property
     def offset_ms(self) -> int:
         """Where on the recording's clock the next audio lies."""
-        return self._begin_ms + self._fed * 1000 // (SAMPLE_BYTES * SAMPLE_RATE)
+        return self._begin_ms + self._fed * 1000 // (SAMPLE_BYTES * self.sample_rate)
 
     def rebase(self, offset_ms: int) -> None:
         """The leg goes on in another call, whose recording is at `offset_ms`."""
@@ -91,6 +93,7 @@ class Captions:
         self,
         call_id: str,
         *,
+        sample_rate: int,
         open_tap: OpenCaptions,
         post: Callable[[Callable[[], None]], None],
         offset_ms: Callable[[], int],
@@ -100,6 +103,7 @@ class Captions:
         ended: Callable[[], None],
     ) -> None:
         self._call_id = call_id
+        self._sample_rate = sample_rate
         self._open_tap = open_tap
         self._post = post
         self._offset_ms = offset_ms
@@ -118,7 +122,7 @@ class Captions:
         def receive(event: CaptionEvent) -> None:
             self._post(lambda: self._receive(name, speaker, shift_ms, event))
 
-        tap = self._open_tap(self._call_id, speaker, receive)
+        tap = self._open_tap(self._call_id, speaker, self._sample_rate, receive)
         self._open[name] = tap
         return tap
 

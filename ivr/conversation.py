@@ -51,6 +51,8 @@ class Conversation(Room, ABC):
 
     caller: Party
     media: MediaCall
+    sample_rate: int
+    """Of the recording, the captions and the tracks."""
 
     def __init__(self, call_id: str, services: CallServices, signalling: Signalling) -> None:
         self.call_id = call_id
@@ -165,13 +167,14 @@ class Conversation(Room, ABC):
             local_host=self.signalling.host_towards(target),
             extension=destination.extension,
             leg_name=f"{destination.name}/{self._legs}",
+            codecs=self.services.codecs,
         )
         self.open_leg(party)
         return party
 
     def open_leg(self, party: Party) -> None:
         """Media for a party that is rung, or has come in."""
-        party.tap = GatedTap(self.media.offset_ms())
+        party.tap = GatedTap(self.media.offset_ms(), sample_rate=self.sample_rate)
         party.track = self.open_track(party)
         party.track_begin_ms = self.media.offset_ms()
         try:

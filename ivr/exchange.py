@@ -24,7 +24,7 @@ from ivr.queue_events import (
     RingSeats,
 )
 from ivr.ringing import REFUSALS, Signalling
-from ivr.sdp import DEFAULT_CODECS, Offer
+from ivr.sdp import Offer
 from ivr.sip import CallHandler, Dialog, EndReason, Invitation, TransferTarget
 
 log = logging.getLogger(__name__)
@@ -234,7 +234,7 @@ class Exchange:
         """The one whom a call of ours is for; where he is rung, and from which address, is known later."""
         targets = self._services.directory.outside(number)
         host = self._signalling.host_towards(targets[0]) if targets else ""
-        return Party(CALLER, role=Role.CALLER, room=call, local_host=host)
+        return Party(CALLER, role=Role.CALLER, room=call, local_host=host, codecs=self._services.codecs)
 
     def _open(
         self,
@@ -365,7 +365,7 @@ def _incoming(name: str, role: Role, call: Call, invitation: Invitation, dialog:
         room=call,
         local_host=invitation.local_host,
         extension=invitation.extension,
-        codecs=DEFAULT_CODECS if invitation.offer else DEFAULT_CODECS[:1],
+        codecs=call.services.codecs if invitation.offer else call.services.codecs[:1],
     )
     party.dialog = dialog
     party.remote = None if invitation.offer is None else invitation.offer.remote

@@ -89,7 +89,7 @@ class Party:
         self.plays = ""  # what it hears while it waits: `music`, `ringback`, or nothing
         self._leg: Leg | None = None
         self._local_host = local_host
-        self._codecs = codecs
+        self.codecs = codecs
         self._session_id = secrets.randbelow(2**31)
         self._version = SessionVersion()
 
@@ -143,7 +143,7 @@ class Party:
 
     def sdp_offer(self) -> str:
         """Our offer; once a codec is agreed it stays, as a recording has one format."""
-        codecs = self._codecs if self.remote is None else (self.remote.codec,)
+        codecs = self.codecs if self.remote is None else (self.remote.codec,)
         return self._version.describe(
             lambda version: write_offer(
                 host=self._local_host,
@@ -178,7 +178,7 @@ class Party:
         return self.sdp_answer(offer)
 
     def on_answer(self, sdp: str) -> None:
-        codecs = self._codecs if self.remote is None else (self.remote.codec,)
+        codecs = self.codecs if self.remote is None else (self.remote.codec,)
         self._take(parse_answer(sdp, offered=codecs))
 
     def on_ringing(self, sdp: str | None) -> None:

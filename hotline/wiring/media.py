@@ -29,6 +29,7 @@ from ivr.flow_run import Languages
 from ivr.journal import JournalThread
 from ivr.media.engine import MediaEngine
 from ivr.media.tone_listener import Inband
+from ivr.media.types import Codec
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import load_languages
 from ivr.shared_acd import SharedAcd
@@ -91,7 +92,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     extensions = open_extensions(settings)
     plan = build_plan(settings, extensions)
     admission = build_admission(settings, extensions, plan, bindings=shared)
+    codecs = tuple(Codec[name] for name in settings.media.codecs)
     server = SipServer(
+        codecs=codecs,
         address=settings.sip.address,
         port=settings.sip.port,
         advertised_address=settings.sip.advertised_address,
@@ -113,15 +116,20 @@ def run(settings: Settings, stop: threading.Event) -> None:
         publisher=publisher,
         enqueue=enqueue,
         open_journal=journals.open,
-        open_sink=lambda path, on_closed: WavRecorder(path, writer=recorders, on_closed=on_closed),
+        open_sink=lambda path, rate, on_closed: WavRecorder(
+            path, writer=recorders, sample_rate=rate, on_closed=on_closed
+        ),
         open_track=(
-            (lambda path, on_closed: WavRecorder(path, writer=recorders, channels=1, on_closed=on_closed))
-            if settings.media.tracks
-            else None
+            lambda path, rate, on_closed: WavRecorder(
+                path, writer=recorders, sample_rate=rate, channels=1, on_closed=on_closed
+            )
+        )
+        if settings.media.tracks
+        else None,
+        open_captions=lambda call_id, speaker, rate, on_event: captions.open(
+            call_id, speaker=speaker, sample_rate=rate, on_event=lambda event: _translate_caption(event, on_event)
         ),
-        open_captions=lambda call_id, speaker, on_event: captions.open(
-            call_id, speaker=speaker, on_event=lambda event: _translate_caption(event, on_event)
-        ),
+        codecs=codecs,
         directory=trunks.directory,
         plan=plan,
         max_call_s=settings.media.max_call_s,

@@ -105,11 +105,10 @@ class Room:
     @property
     def plain(self) -> bool:
         """Whether the caller is alone and recorded as he is, with nothing behind: then `write` may take his audio."""
-        return len(self.legs) == 1 and not self._left and self._on.unity and self._is_plain(self.caller)
-
-    @staticmethod
-    def _is_plain(leg: EngineLeg) -> bool:
-        return leg.track is None and leg.widener is None and not leg.wideband
+        if len(self.legs) > 1 or self._left or not self._on.unity:
+            return False
+        caller = self.caller
+        return caller.track is None and caller.widener is None and not caller.wideband
 
     def write(self, leg: EngineLeg, stereo: Samples, mono: Samples) -> None:
         """What the caller of a plain room said, `mono`, and heard, to his tap and to the recording."""

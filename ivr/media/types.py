@@ -26,6 +26,11 @@ class Codec(Enum):
     PCMA = 8
     G722 = 9
 
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio, in Hz; the RTP clock of all is 8000."""
+        return WIDEBAND_RATE if self is Codec.G722 else SAMPLE_RATE
+
 
 @dataclass(frozen=True)
 class RtpAddress:

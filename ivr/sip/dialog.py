@@ -357,7 +357,7 @@ class SipDialog(ABC):
         return None
 
     def _answer_to(self, offer: str | None) -> str:
-        parsed = None if offer is None else parse_offer(offer, keep=self._codec)
+        parsed = None if offer is None else parse_offer(offer, keep=self._codec, codecs=self._server.codecs)
         self._local_sdp = self.handler.on_update(parsed)
         return self._local_sdp
 

@@ -11,7 +11,7 @@ import logging
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sippy.Core.EventDispatcher import ED2
@@ -21,7 +21,8 @@ from sippy.Udp_server import Udp_server_opts
 
 from hotline.errors import ConfigurationError, InvalidInputError, UnavailableError
 from ivr.access import Network
-from ivr.sdp import Offer, parse_offer
+from ivr.media.types import Codec
+from ivr.sdp import DEFAULT_CODECS, Offer, parse_offer
 from ivr.sip.admission import SILENCE, Admission, Admitted
 from ivr.sip.dialog import SipDialog
 from ivr.sip.economy import lighten_sippy
@@ -68,12 +69,14 @@ class SipServer:
         answer: AnswerCall,
         session_policy: SessionPolicy = DEFAULT_SESSION,
         admission: Admission | None = None,
+        codecs: Sequence[Codec] = DEFAULT_CODECS,
     ) -> None:
         self._address = address
         self._advertised = advertised_address
         self.admission = admission or Admission(trunks=allowed_peers)
         self._max_calls = max_calls
         self._answer = answer
+        self.codecs = codecs
         self._calls: dict[SipDialog, str] = {}  # with the far end's address when the call began
         self._calls_by_host: Counter[str] = Counter()
         self._accepting = True
@@ -242,7 +245,7 @@ class SipServer:
             self.counters["refused_sdp"] += 1
             return respond(request, 415, Accept="application/sdp")
         try:
-            offer: Offer | None = None if sdp is None else parse_offer(sdp)
+            offer: Offer | None = None if sdp is None else parse_offer(sdp, codecs=self.codecs)
         except InvalidInputError as error:
             return self._not_acceptable(request, error)
         replaces: Replaces | None = None

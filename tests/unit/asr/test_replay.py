@@ -19,7 +19,7 @@ def final(start_ms: int, end_ms: int) -> Final:
 
 
 def test_audio_is_taken_in_order_and_in_blocks() -> None:
-    buffer = ReplayBuffer(max_lag_ms=1000)
+    buffer = ReplayBuffer(max_lag_ms=1000, sample_rate=8000)
     assert buffer.feed(audio(60, 1)) == 60 * MS
     assert buffer.take(100 * MS) == b""
     assert buffer.feed(audio(60, 2)) == 120 * MS
@@ -30,7 +30,7 @@ def test_audio_is_taken_in_order_and_in_blocks() -> None:
 
 
 def test_a_new_connection_hears_the_unfinished_utterance_again() -> None:
-    buffer = ReplayBuffer(max_lag_ms=10_000)
+    buffer = ReplayBuffer(max_lag_ms=10_000, sample_rate=8000)
     buffer.feed(audio(1000, 1) + audio(1000, 2))
     buffer.take(1500 * MS)
     buffer.answered(Partial("好"))
@@ -39,7 +39,7 @@ def test_a_new_connection_hears_the_unfinished_utterance_again() -> None:
 
 
 def test_audio_before_the_end_of_a_final_is_let_go_and_later_times_are_shifted() -> None:
-    buffer = ReplayBuffer(max_lag_ms=10_000)
+    buffer = ReplayBuffer(max_lag_ms=10_000, sample_rate=8000)
     buffer.feed(audio(1000, 1) + audio(1000, 2))
     buffer.take(2000 * MS)
     assert buffer.answered(final(200, 1000)) == final(200, 1000)
@@ -50,7 +50,7 @@ def test_audio_before_the_end_of_a_final_is_let_go_and_later_times_are_shifted()
 
 
 def test_silence_is_let_go_but_for_its_last_seconds() -> None:
-    buffer = ReplayBuffer(max_lag_ms=10_000)
+    buffer = ReplayBuffer(max_lag_ms=10_000, sample_rate=8000)
     for _ in range(100):
         buffer.feed(audio(1000))
         buffer.take(1000 * MS)
@@ -60,7 +60,7 @@ def test_silence_is_let_go_but_for_its_last_seconds() -> None:
 
 
 def test_lag_beyond_the_bound_drops_all_and_ends_completeness() -> None:
-    buffer = ReplayBuffer(max_lag_ms=1000)
+    buffer = ReplayBuffer(max_lag_ms=1000, sample_rate=8000)
     buffer.feed(audio(1000))
     assert buffer.complete
     assert not buffer.interrupted
@@ -75,7 +75,7 @@ def test_lag_beyond_the_bound_drops_all_and_ends_completeness() -> None:
 
 
 def test_an_answer_to_dropped_audio_does_not_count_as_heard() -> None:
-    buffer = ReplayBuffer(max_lag_ms=1000)
+    buffer = ReplayBuffer(max_lag_ms=1000, sample_rate=8000)
     buffer.feed(audio(500))
     buffer.take(500 * MS)
     buffer.feed(audio(600))
@@ -85,7 +85,7 @@ def test_an_answer_to_dropped_audio_does_not_count_as_heard() -> None:
 
 
 def test_an_endless_utterance_is_kept_in_part_and_costs_completeness_only_when_it_is_needed() -> None:
-    buffer = ReplayBuffer(max_lag_ms=10_000)
+    buffer = ReplayBuffer(max_lag_ms=10_000, sample_rate=8000)
     for _ in range(MAX_UTTERANCE_MS // 1000 + 5):
         buffer.feed(audio(1000))
         buffer.take(1000 * MS)
@@ -109,7 +109,7 @@ class Mortal(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.buffer = ReplayBuffer(max_lag_ms=10**9)
+        self.buffer = ReplayBuffer(max_lag_ms=10**9, sample_rate=8000)
         self.fed: list[int] = []
         self.heard_ms = 0  # of the present connection
         self.utterance: list[tuple[int, int]] = []  # (value, start_ms in this connection)

@@ -195,6 +195,7 @@ class Engine:
 @dataclass
 class Sink:
     path: Path
+    sample_rate: int
     on_closed: Callable[[], None]
     works: bool = True
 
@@ -227,6 +228,7 @@ class DirectJournal:
 
 @dataclass
 class Tap:
+    sample_rate: int
     on_event: Callable[[CaptionEvent], None]
     finished: bool = False
 
@@ -390,12 +392,14 @@ class Site:
         self.dialogs: list[Dialog] = []
         self.spool = spool
 
-    def _open_sink(self, path: Path, on_closed: Callable[[], None]) -> Sink:
-        self.sinks.append(Sink(path, on_closed, self.sinks_work))
+    def _open_sink(self, path: Path, sample_rate: int, on_closed: Callable[[], None]) -> Sink:
+        self.sinks.append(Sink(path, sample_rate, on_closed, self.sinks_work))
         return self.sinks[-1]
 
-    def _open_tap(self, _call_id: str, _speaker: str, on_event: Callable[[CaptionEvent], None]) -> Tap:
-        self.taps.append(Tap(on_event))
+    def _open_tap(
+        self, _call_id: str, _speaker: str, sample_rate: int, on_event: Callable[[CaptionEvent], None]
+    ) -> Tap:
+        self.taps.append(Tap(sample_rate, on_event))
         return self.taps[-1]
 
     def answer(self) -> CallHandler:
