@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from people_rig import BUSY, CALLED, CITIZEN, SURVEYED, Person, expect, sounds
 
 from demo.media_process import MediaProcess, RecordedCall
 from hotline.commands import Outcome
+from hotline.jobs import QUEUE
 from ivr.extensions import ExtensionFile
 
 ROOT = Path(__file__).parents[2]
@@ -57,13 +58,15 @@ class Site:
 
     def recorded(self, call_id: str) -> RecordedCall:
         """What was kept of a call, once it is closed."""
+        wait_for(lambda: self.lines(call_id, "closed"))
+        return self._kept(call_id)[0]
 
-        def look() -> RecordedCall | None:
-            calls = [call for call in self.media.calls() if call.first("opened").get("call_id") == call_id]
-            return calls[0] if calls and calls[0].closed else None
+    def lines(self, call_id: str, kind: str) -> list[dict[str, Any]]:
+        """The lines of a kind in a call's journal so far."""
+        return [line for call in self._kept(call_id) for line in call.journal if line["kind"] == kind]
 
-        found: RecordedCall = wait_for(look)
-        return found
+    def _kept(self, call_id: str) -> list[RecordedCall]:
+        return [call for call in self.media.calls() if call.first("opened").get("call_id") == call_id]
 
 
 @pytest.fixture(scope="module")
@@ -123,15 +126,6 @@ def talk(site: Site) -> Iterator[Site]:
         person.ringing.clear()
 
 
-def names(site: Site) -> Callable[[], set[str]]:
-    """Who takes part, as the call's state on the bus says."""
-
-    def look() -> set[str]:
-        return {party["name"] for party in site.desk.bus.states("call")[site.call_id]["parties"]}
-
-    return look
-
-
 def test_a_citizen_and_a_seat_hear_each_other_and_are_recorded_apart(talk: Site) -> None:
     citizen, seat = talk[CITIZEN], talk["8001"]
     citizen.hang_up()
@@ -142,3 +136,113 @@ def test_a_citizen_and_a_seat_hear_each_other_and_are_recorded_apart(talk: Site)
     assert (queued["queue"], joined["party"], joined["role"]) == ("operator", "8001", "seat")
     talking = call.channels()[(joined["offset_ms"] + 200) * 8 : (left["offset_ms"] - 100) * 8]
     assert [sounds(talking[:, 0]), sounds(talking[:, 1])] == [{CITIZEN}, {"8001"}]
+
+
+def test_a_held_citizen_hears_music_and_is_back(talk: Site) -> None:
+    citizen, seat = talk[CITIZEN], talk["8001"]
+    talk.ask("hold", party="caller")
+    expect({citizen: {"music"}, seat: set()})
+    talk.ask("resume", party="caller")
+    expect({citizen: {"8001"}, seat: {CITIZEN}})
+    talk.ask("mute", party="8001")
+    expect({citizen: set(), seat: {CITIZEN}})
+    talk.ask("unmute", party="8001")
+    expect({citizen: {"8001"}, seat: {CITIZEN}})
+
+
+def test_a_seat_asks_a_colleague_and_hands_over(talk: Site) -> None:
+    citizen, seat, colleague = talk[CITIZEN], talk["8001"], talk["8002"]
+    talk.ask("consult", party="8001", target="8002")
+    expect({citizen: {"music"}, seat: {"8002"}, colleague: {"8001"}})
+    talk.ask("cancel_consultation", party="8001")
+    expect({citizen: {"8001"}, seat: {CITIZEN}})
+    assert colleague.ended.wait(5)
+    talk.ask("consult", party="8001", target="8002")
+    expect({citizen: {"music"}, seat: {"8002"}, colleague: {"8001"}})
+    talk.ask("complete_transfer", party="8001")
+    assert seat.ended.wait(5)
+    expect({citizen: {"8002"}, colleague: {CITIZEN}})
+    talk.ask("hang_up")
+    assert colleague.ended.wait(5)
+    call = talk.recorded(talk.call_id)
+    assert [line["party"] for line in call.journal if line["kind"] == "joined"] == ["8001", "8002", "8002"]
+    assert call.first("transferred")["target"] == "8002"
+
+
+def test_three_talk_and_a_phone_is_passed_on(talk: Site) -> None:
+    citizen, seat, third = talk[CITIZEN], talk["8001"], talk["8002"]
+    talk.ask("conference", target="8002")
+    expect({citizen: {"8001", "8002"}, seat: {CITIZEN, "8002"}, third: {CITIZEN, "8001"}})
+    seat.hang_up()
+    expect({citizen: {"8002"}, third: {CITIZEN}})
+    another = talk["8003"]
+    another.patient = True
+    talk.ask("transfer", party="8002", target="8003")
+    assert third.ended.wait(5)
+    expect({citizen: {"ringing"}})
+    another.pick_up()
+    expect({citizen: {"8003"}, another: {CITIZEN}})
+
+
+def test_a_supervisor_listens_whispers_and_joins(talk: Site) -> None:
+    citizen, seat, supervisor = talk[CITIZEN], talk["8001"], talk["8009"]
+    for mode, to_citizen, to_seat in (
+        ("listen", {"8001"}, {CITIZEN}),
+        ("whisper", {"8001"}, {CITIZEN, "8009"}),
+        ("barge", {"8001", "8009"}, {CITIZEN, "8009"}),
+        ("listen", {"8001"}, {CITIZEN}),
+    ):
+        talk.ask("supervise", extension="8009", mode=mode)
+        expect({supervisor: {CITIZEN, "8001"}, citizen: to_citizen, seat: to_seat})
+    seat.hang_up()
+    assert supervisor.ended.wait(5)
+
+
+def test_a_citizen_is_put_into_another_queue(talk: Site) -> None:
+    citizen, seat, other = talk[CITIZEN], talk["8001"], talk["8003"]
+    other.patient = True
+    talk.ask("transfer_to_queue", party="8001", queue="enquiry")
+    assert seat.ended.wait(5)
+    assert other.ringing.wait(5)
+    expect({citizen: {"ringing"}})
+    other.pick_up()
+    expect({citizen: {"8003"}, other: {CITIZEN}})
+    talk.ask("hang_up")
+    queued = [line["queue"] for line in talk.recorded(talk.call_id).journal if line["kind"] == "queued"]
+    assert queued == ["operator", "enquiry"]
+
+
+def test_calls_of_ours_reach_people_by_their_carriers(site: Site, valkey_server: str) -> None:
+    """A survey, a number that is busy, and a click in between."""
+    site.call_id = "survey"
+    variables = {"ticket": "YQ1"}
+    site.ask("start_flow", flow="survey", number=SURVEYED, variables=variables)
+    site.call_id = "busy"
+    site.ask("start_flow", flow="survey", number=BUSY, variables=variables)
+    site.call_id = "click"
+    site.ask("dial_out", extension="8002", number=CALLED)
+    expect({site["8002"]: {CALLED}, site[CALLED]: {"8002"}})
+    site[CALLED].hang_up()
+    assert site["8002"].ended.wait(5)
+    call = site.recorded("click")
+    talking = call.channels()[(call.first("joined")["offset_ms"] + 500) * 8 : (call.first("left")["offset_ms"]) * 8]
+    assert [sounds(talking[-2000:, 0]), sounds(talking[-2000:, 1])] == [{CALLED}, {"8002"}]
+
+    for said, key in enumerate("123", 1):  # each question is answered while it is read out
+        wait_for(lambda said=said: len(site.lines("survey", "prompt")) >= said)
+        site[SURVEYED].press(key)
+    call = site.recorded("survey")
+    answers = {line["question"]: line["answer"] for line in call.journal if line["kind"] == "survey"}
+    assert answers == {"contacted": "yes", "solved": "no", "satisfied": "not_satisfied"}
+    assert site[SURVEYED].ended.is_set()
+    assert call.first("opened")["variables"] == variables
+    (failed,) = jobs(valkey_server, "outgoing_failed")
+    assert (failed["call_id"], failed["number"], failed["reason"]) == ("busy", BUSY, "busy")
+    assert failed["variables"] == variables
+
+
+def jobs(url: str, name: str) -> list[dict[str, Any]]:
+    """The arguments of the jobs of a name that wait for a worker."""
+    with contextlib.closing(redis.Redis.from_url(url)) as client:
+        messages = [json.loads(message) for message in client.hvals(f"dramatiq:{QUEUE}.msgs")]
+    return [message["kwargs"] for message in messages if message["actor_name"] == name]
