@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from office_rig import share_heard
 
 from demo.media_process import MediaProcess, free_port
 from demo.phone import write_audio
@@ -18,7 +19,6 @@ from demo.phone import write_audio
 MODULES = Path("/usr/lib/baresip/modules")
 START_S = 10.0
 KEY_S = 0.25
-PIECE = 400  # samples
 CONFIG = """sip_listen {host}:{sip_port}
 ctrl_tcp_listen {host}:{control_port}
 audio_source aufile,{folder}/voice.wav
@@ -139,10 +139,8 @@ class Baresip:
         return np.frombuffer(data[44 : len(data) & ~1], "<i2")
 
     def hears(self, voice: NDArray[np.int16]) -> float:
-        """The share of `voice` that it heard in the last call unchanged, counted in pieces of 50 ms."""
-        heard = self.heard().tobytes()
-        pieces = [voice[at : at + PIECE].tobytes() for at in range(0, len(voice) - PIECE + 1, PIECE)]
-        return sum(piece in heard for piece in pieces) / len(pieces)
+        """The share of `voice` that it heard in the last call unchanged."""
+        return share_heard(self.heard(), voice)
 
     # --- what it is told to do ---
 
