@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
@@ -41,78 +42,7 @@ from ivr.sip import (
 OUR_SDP = "v=0\r\no=h 1 1 IN IP4 127.0.0.1\r\ns=h\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 8\r\n"
 FAR_SDP = OUR_SDP.replace("30000", "40000")
 WAIT_S = 3.0
-CHALLENGE = """<?xml version="1.0" encoding="UTF-8"?>
-<scenario name="a trunk that wants a password">
-  <recv request="INVITE"/>
-  <send><![CDATA[
-    SIP/2.0 401 Unauthorized
-    [last_Via:]
-    [last_From:]
-    [last_To:];tag=[pid]first[call_number]
-    [last_Call-ID:]
-    [last_CSeq:]
-    WWW-Authenticate: Digest realm="trunk", nonce="5f2a", algorithm=MD5, qop="auth"
-    Content-Length: 0
-
-  ]]></send>
-  <recv request="ACK"/>
-  <recv request="INVITE"><action><verifyauth assign_to="good" username="hotline" password="secret"/></action></recv>
-  <nop hide="true" test="good" next="1"/>
-  <send next="2"><![CDATA[
-    SIP/2.0 403 Forbidden
-    [last_Via:]
-    [last_From:]
-    [last_To:];tag=[pid]second[call_number]
-    [last_Call-ID:]
-    [last_CSeq:]
-    Content-Length: 0
-
-  ]]></send>
-  <label id="1"/>
-  <send><![CDATA[
-    SIP/2.0 180 Ringing
-    [last_Via:]
-    [last_From:]
-    [last_To:];tag=[pid]second[call_number]
-    [last_Call-ID:]
-    [last_CSeq:]
-    Contact: <sip:[local_ip]:[local_port];transport=[transport]>
-    Content-Length: 0
-
-  ]]></send>
-  <send><![CDATA[
-    SIP/2.0 200 OK
-    [last_Via:]
-    [last_From:]
-    [last_To:];tag=[pid]second[call_number]
-    [last_Call-ID:]
-    [last_CSeq:]
-    Contact: <sip:[local_ip]:[local_port];transport=[transport]>
-    Content-Type: application/sdp
-    Content-Length: [len]
-
-    v=0
-    o=u 1 1 IN IP[local_ip_type] [local_ip]
-    s=-
-    c=IN IP[media_ip_type] [media_ip]
-    t=0 0
-    m=audio [media_port] RTP/AVP 8
-  ]]></send>
-  <recv request="ACK"/>
-  <recv request="BYE"/>
-  <send><![CDATA[
-    SIP/2.0 200 OK
-    [last_Via:]
-    [last_From:]
-    [last_To:]
-    [last_Call-ID:]
-    [last_CSeq:]
-    Content-Length: 0
-
-  ]]></send>
-  <label id="2"/>
-</scenario>
-"""
+SCENARIOS = Path(__file__).with_name("scenarios")
 Event = tuple[str, Any]
 
 
@@ -709,23 +639,57 @@ def test_a_call_that_does_not_fit_is_not_placed(office: Office, far: FarEnd, mon
     assert far.receive(0.2) is None
 
 
-def test_sipp_takes_a_call_of_ours_for_the_right_password(
-    office: Office, running: Office, program: Callable[[str, str], str], tmp_path: Path
-) -> None:
-    sipp, port = program("sipp", "sip-tester"), free_port()
-    challenge = tmp_path / "challenge.xml"
-    challenge.write_text(CHALLENGE)
-    command = [sipp, "-sf", str(challenge), "-i", HOST, "-p", str(port), "-m", "1", "-timeout", "10s", "-nostdin"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        handler = Handler()
-        target = SipTarget(f"sip:1001@{HOST}:{port}", username="hotline", password="secret")
-        dialog = office.do(
-            lambda: running.server.dial(target, caller="12345", sdp=OUR_SDP, handler=handler, timeout_s=5)
-        )
-        assert handler.next() == ("ringing", None)
-        assert handler.next()[0] == "answered"
-        office.do(lambda: dialog.hang_up())
-        assert process.wait(5) == 0
+SippDials = Callable[..., AbstractContextManager[tuple[Dialog, Handler]]]
+
+
+@pytest.fixture
+def sipp(office: Office, program: Callable[[str, str], str], tmp_path: Path) -> SippDials:
+    """Calls SIPp, which plays a scenario; in the end it must have gone as it is written."""
+    name = program("sipp", "sip-tester")
+
+    @contextmanager
+    def dial(scenario: str, **keys: str) -> Iterator[tuple[Dialog, Handler]]:
+        port = free_port()
+        text = (SCENARIOS / f"{scenario}.xml").read_text(encoding="utf-8")
+        for key, value in keys.items():
+            text = text.replace(f"[{key}]", value)
+        (tmp_path / f"{port}.xml").write_text(text, encoding="utf-8")
+        options = ["-i", HOST, "-p", str(port), "-m", "1", "-timeout", "10s", "-timeout_error", "-nostdin"]
+        with subprocess.Popen(
+            [name, "-sf", f"{port}.xml", *options], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process:
+            target = SipTarget(f"sip:1001@{HOST}:{port}", username="hotline", password="secret")
+            handler = Handler()
+            try:
+                dialog = office.do(
+                    lambda: office.server.dial(target, caller="12345", sdp=OUR_SDP, handler=handler, timeout_s=5)
+                )
+                assert handler.next() == ("ringing", None)
+                assert handler.next()[0] == "answered"
+                yield dialog, handler
+                office.do(dialog.hang_up)
+                _, errors = process.communicate(timeout=5)
+                assert process.returncode == 0, errors
+            finally:
+                process.kill()
+
+    return dial
+
+
+def test_sipp_takes_a_call_of_ours_for_the_right_password(sipp: SippDials) -> None:
+    with sipp("challenge"):
+        pass
+
+
+@pytest.mark.parametrize("attended", [False, True])
+def test_sipp_is_asked_to_call_somebody_else(office: Office, far: FarEnd, sipp: SippDials, attended: bool) -> None:
+    other, _ = office.dial(far)
+    far.take(far.ringing())
+    wanted = "Replaces=" if attended else "&lt;sip:1002@127.0.0.1&gt;"
+    with sipp("referred", wanted=wanted) as (dialog, handler):
+        office.do(lambda: dialog.refer("sip:1002@127.0.0.1", replaces=other if attended else None))
+        assert handler.next() == ("transfer_result", 200)
+    far.hang_up()
 
 
 # --- calls to us ---
