@@ -18,7 +18,7 @@ from ivr.media.leg import EngineLeg
 from ivr.media.reports import RtcpReports
 from ivr.media.ring import Slots
 from ivr.media.rtp import COMFORT_NOISE, PLAIN_FRAME, PLAIN_FRAME_SIZE, VERSION_2, RtpPacket
-from ivr.media.types import Codec
+from ivr.media.types import FRAME_SAMPLES, Codec
 from ivr.media.wideband import WidebandDecoder
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,10 @@ MAX_PAYLOAD = 1600
 """200 ms of G.711 in one packet; phones send 10 to 60."""
 AUDIO_TYPES = (Codec.PCMU.value, Codec.PCMA.value)
 
-Arrival = NDArray[np.uint32]
+TIMED, TIMED_OF = 4, 20
+"""Ticks of how many in which the kernel's arrival times are read, for jitter: they cost more than the packets do. Four
+ticks hold two packets of the longest."""
+Arrival = NDArray[np.uint32] | None
 Guard = Callable[..., None]
 """`guard(leg, action, *arguments)` runs the action and ends the leg's media should it raise."""
 TellDigit = Callable[[EngineLeg, str, DigitSource, int], None]
@@ -92,6 +95,7 @@ class Receiver:
 
     def receive(self, *, now: float, head: int, rounds: int) -> None:
         """Reads up to `rounds` packets of each leg."""
+        timed = head // FRAME_SAMPLES % TIMED_OF < TIMED
         for _ in range(rounds):
             events = self._epoll.poll(0, max(1, len(self._legs)))
             if not events:
@@ -105,7 +109,10 @@ class Receiver:
                     continue
                 index = len(legs)
                 try:
-                    length, ancillary, _, source = leg.endpoint.recvmsg_into(self._buffers[index], ANCILLARY_OCTETS)
+                    if timed:
+                        length, told, _, source = leg.endpoint.recvmsg_into(self._buffers[index], ANCILLARY_OCTETS)
+                    else:
+                        length, source = leg.endpoint.recvfrom_into(self._views[index])
                 except OSError:
                     continue
                 if leg.remote is None or not leg.remote.receive:
@@ -113,16 +120,15 @@ class Receiver:
                 if source == leg.latch.source:
                     legs.append(leg)
                     lengths.append(length)
-                    stamps.append(stamp_of(ancillary))
+                    if timed:
+                        stamps.append(stamp_of(told))
                 else:
-                    arrival = arrivals([stamp_of(ancillary)])
-                    self._learn(leg, source, bytes(self._views[index][:length]), arrival, now=now, head=head)
+                    self._learn(leg, source, bytes(self._views[index][:length]), now=now, head=head)
             if legs:
-                self._take_packets(legs, np.array(lengths), arrivals(stamps), now=now, head=head)
+                arrival = arrivals(stamps) if timed else None
+                self._take_packets(legs, np.array(lengths), arrival, now=now, head=head)
 
-    def _learn(
-        self, leg: EngineLeg, source: SocketAddress, data: bytes, arrival: Arrival, *, now: float, head: int
-    ) -> None:
+    def _learn(self, leg: EngineLeg, source: SocketAddress, data: bytes, *, now: float, head: int) -> None:
         """A packet from a source the leg is not locked to."""
         silent_s = now - float(self._last_heard[leg.slot])
         if not leg.latch.learning(silent_s=silent_s):
@@ -138,12 +144,12 @@ class Receiver:
         if datagrams is None:
             leg.foreign += 1
         elif datagrams:
-            self._guard(leg, self._take_learned, leg, datagrams, arrival, now, head)
+            self._guard(leg, self._take_learned, leg, datagrams, now, head)
 
-    def _take_learned(self, leg: EngineLeg, datagrams: list[bytes], arrival: Arrival, now: float, head: int) -> None:
+    def _take_learned(self, leg: EngineLeg, datagrams: list[bytes], now: float, head: int) -> None:
         """The newest first: it tells where the stream is now."""
         for datagram in datagrams:
-            self._take_packet(leg, datagram, arrival, now, head)
+            self._take_packet(leg, datagram, None, now, head)
 
     def _take_packets(self, legs: list[EngineLeg], lengths: Slots, arrival: Arrival, *, now: float, head: int) -> None:
         """One packet a leg: plain frames all at once, others one by one."""
@@ -160,7 +166,7 @@ class Receiver:
                 sequence=header["sequence"].astype(np.uint16),
                 timestamp=timestamp,
                 ssrc=header["ssrc"].astype(np.uint32),
-                arrival=arrival[plain],
+                arrival=None if arrival is None else arrival[plain],
                 now=now,
             )
             samples = g711.decode_frames(header["payload"], laws=types[plain] >> 3)
@@ -169,7 +175,8 @@ class Receiver:
             if legs[index].closed:
                 continue
             data = bytes(self._views[index][: lengths[index]])
-            self._guard(legs[index], self._take_packet, legs[index], data, arrival[index : index + 1], now, head)
+            own = None if arrival is None else arrival[index : index + 1]
+            self._guard(legs[index], self._take_packet, legs[index], data, own, now, head)
 
     def _observe(
         self,

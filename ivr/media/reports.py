@@ -46,6 +46,7 @@ class RtcpReports:
         self._past_expected, self._past_received = np.zeros((2, slots), np.int64)  # of streams before this one
         self._expected_prior, self._received_prior = np.zeros((2, slots), np.int64)
         self._after_jump = np.full(slots, -1)
+        self._neighbour = np.full(slots, -1)  # the sequence number after the last packet whose arrival is known
         self._timestamp, self._transit = np.zeros((2, slots), np.uint32)
         self._jitter = np.zeros(slots)
         # Sent.
@@ -86,29 +87,29 @@ class RtcpReports:
         sequence: NDArray[np.uint16],
         timestamp: NDArray[np.uint32],
         ssrc: NDArray[np.uint32],
-        arrival: NDArray[np.uint32],
+        arrival: NDArray[np.uint32] | None,
     ) -> None:
         """One valid packet a leg came, audio or not. Each slot must be named once. `arrival`: when it did, by any
-        clock in timestamp units."""
-        transit = arrival - timestamp
+        clock in timestamp units; None where nobody looked, and jitter is not measured."""
         new = self._ssrc[slots] != ssrc
         if new.any():
             self._past(slots[new & (self._ssrc[slots] != UNHEARD)])
-            self._begin(slots[new], sequence[new], timestamp[new], transit[new], ssrc[new])
+            self._begin(slots[new], sequence[new], ssrc[new])
         step = (sequence - self._highest[slots].astype(np.uint16)).view(np.int16)
         jumped = (step >= MAX_DROPOUT) | (step < -MAX_MISORDER)
         if jumped.any():
             restarts = jumped & (sequence == self._after_jump[slots])
             self._after_jump[slots[jumped]] = sequence[jumped] + np.uint16(1)
-            again = slots[restarts]
-            self._past(again)
-            self._begin(again, sequence[restarts], timestamp[restarts], transit[restarts], ssrc[restarts])
+            self._past(slots[restarts])
+            self._begin(slots[restarts], sequence[restarts], ssrc[restarts])
             step[restarts] = 0
             kept = ~jumped | restarts
-            slots, step, timestamp, transit = slots[kept], step[kept], timestamp[kept], transit[kept]
+            slots, step, sequence, timestamp = slots[kept], step[kept], sequence[kept], timestamp[kept]
+            arrival = None if arrival is None else arrival[kept]
         self._received[slots] += 1
         self._highest[slots] += np.maximum(step, 0)
-        self._measure_jitter(slots, timestamp, transit)
+        if arrival is not None:
+            self._measure_jitter(slots, sequence, timestamp, arrival)
 
     def sent(self, slots: Slots, *, octets: int) -> None:
         """One packet a leg went out, with so much payload."""
@@ -208,30 +209,27 @@ class RtcpReports:
             delay=min(max(delay, 0), 0xFFFFFFFF),
         )
 
-    def _measure_jitter(self, slots: Slots, timestamp: NDArray[np.uint32], transit: NDArray[np.uint32]) -> None:
-        """Appendix A.8. Packets that repeat a timestamp (those of a telephone event) were not made when it says."""
-        fresh = timestamp != self._timestamp[slots]
-        if not fresh.all():
-            slots, timestamp, transit = slots[fresh], timestamp[fresh], transit[fresh]
-        change = np.abs((transit - self._transit[slots]).view(np.int32).astype(np.float64))
-        jitter = self._jitter[slots]
-        self._jitter[slots] = jitter + np.where(change < CLOCK_JUMP, change - jitter, 0) / 16
-        self._transit[slots], self._timestamp[slots] = transit, timestamp
-
-    def _begin(
-        self,
-        slots: Slots,
-        sequence: NDArray[np.uint16],
-        timestamp: NDArray[np.uint32],
-        transit: NDArray[np.uint32],
-        ssrc: NDArray[np.uint32],
+    def _measure_jitter(
+        self, slots: Slots, sequence: NDArray[np.uint16], timestamp: NDArray[np.uint32], arrival: NDArray[np.uint32]
     ) -> None:
+        """Appendix A.8, of packets next to each other. Those that repeat a timestamp (those of a telephone event) were
+        not made when it says."""
+        neighbours = self._neighbour[slots] == sequence
+        self._neighbour[slots] = sequence + np.uint16(1)
+        fresh = ~neighbours | (timestamp != self._timestamp[slots])
+        transit = arrival - timestamp
+        change = np.abs((transit - self._transit[slots]).view(np.int32).astype(np.float64))
+        counts = neighbours & fresh & (change < CLOCK_JUMP)
+        self._jitter[slots] += np.where(counts, change - self._jitter[slots], 0) / 16
+        self._transit[slots[fresh]] = transit[fresh]
+        self._timestamp[slots] = timestamp
+
+    def _begin(self, slots: Slots, sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32]) -> None:
         """A stream starts with that packet, not counted yet; jitter goes on, it is the network's."""
         self._ssrc[slots] = ssrc
         self._base[slots] = self._highest[slots] = sequence
-        self._timestamp[slots], self._transit[slots] = timestamp, transit
         self._received[slots] = self._expected_prior[slots] = self._received_prior[slots] = 0
-        self._after_jump[slots] = -1
+        self._after_jump[slots] = self._neighbour[slots] = -1
 
     def _past(self, slots: Slots) -> None:
         """The streams of those legs end here; their packets still count for the call."""
