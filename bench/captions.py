@@ -26,7 +26,8 @@ from asr.protocol import Config, parse_reply
 from asr.recognizer import Final, Partial
 from asr.server import serve_recognizer
 from asr.stream import BLOCK_BYTES, CaptionEvent, CaptionService, StreamEnded
-from hotline.settings import PACKAGE_ROOT, AsrSettings, Settings
+from hotline.settings import Settings
+from hotline.settings_sections import PACKAGE_ROOT, AsrSettings
 
 FRAME_BYTES, FRAME_S = 320, 0.02
 PAUSE_BYTES = 16 * 2000  # silence before the hang-up: the last utterance ends by its pause, like the others

@@ -17,7 +17,7 @@ from asr.batch import read_channel
 from asr.blocks import BLOCK_MS, bytes_of
 from asr.engines.vosk import VoskRecognizer
 from asr.evaluate import Evaluation, edit_distance, evaluate_folder, normalise, read_references
-from hotline.settings import PACKAGE_ROOT
+from hotline.settings_sections import PACKAGE_ROOT
 
 DEMO = PACKAGE_ROOT / "demo/callers"
 BESIDE = PACKAGE_ROOT.parent / "shared/data/callers"

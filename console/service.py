@@ -12,7 +12,7 @@ from console.models import AuditEntry, LoginSession, User
 from console.passwords import check_password, check_username, hash_password
 from console.permissions import Role
 from hotline.errors import ConflictError, InvalidInputError, NotFoundError
-from hotline.settings import ConsoleSettings
+from hotline.settings_sections import ConsoleSettings
 
 MAX_DISPLAY_NAME = 64
 

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from console.server import serve_console
 from hotline.bus import Event, ValkeyBus
-from hotline.settings import ConsoleSettings, Settings
+from hotline.settings import Settings
+from hotline.settings_sections import ConsoleSettings
 
 START_S = 20.0
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from hotline.errors import InvalidInputError
-from hotline.settings import TicketSettings
+from hotline.settings_sections import TicketSettings
 from tickets import repository
 from tickets.lifecycle import State
 from tickets.numbering import parse_number

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from asr.models import Transcript
 from asr.recognizer import Word
-from hotline.settings import TicketSettings
+from hotline.settings_sections import TicketSettings
 from recordings.models import Call
 from tickets import repository
 from tickets.call_facts import EMERGENCY, CallFacts

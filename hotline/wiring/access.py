@@ -1,6 +1,7 @@
 """Who may call, as the settings say: the one place where they become an `Admission`."""
 
-from hotline.settings import Settings, as_networks
+from hotline.settings import Settings
+from hotline.settings_sections import as_networks
 from hotline.wiring.trunks import carrier_accesses, numbering
 from ivr.access import PeerLimits
 from ivr.dialplan import DialPlan

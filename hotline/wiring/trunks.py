@@ -1,7 +1,8 @@
 """The site's carriers and where its calls can go, as the settings say."""
 
 from hotline.clock import Clock
-from hotline.settings import Settings, TrunkSettings, as_networks
+from hotline.settings import Settings
+from hotline.settings_sections import TrunkSettings, as_networks
 from ivr.access import PeerLimits
 from ivr.carriers import Carrier, NumberForm, Numbering, patterns
 from ivr.directory import SiteDirectory

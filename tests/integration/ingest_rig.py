@@ -17,7 +17,8 @@ from hotline.bus import MemoryBus
 from hotline.clock import ManualClock
 from hotline.db import Database
 from hotline.jobs import MemoryJobs
-from hotline.settings import AsrSettings, Settings
+from hotline.settings import Settings
+from hotline.settings_sections import AsrSettings
 from ivr.journal import JournalWriter
 from ivr.media.types import DirectionQuality, StreamQuality
 from recordings.models import Call, CallQuality, Recording

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asr.recognizer import Recognizer
 from asr.server import RecognizerServer
-from hotline.settings import PACKAGE_ROOT
+from hotline.settings_sections import PACKAGE_ROOT
 
 CALLERS = PACKAGE_ROOT / "demo/callers"
 MODEL = PACKAGE_ROOT / "asr/zh_tiny"

@@ -10,7 +10,7 @@ from console.passwords import verify_password
 from console.service import create_user, existing_user, list_users, set_disabled, set_password, sign_in
 from hotline.db import Database
 from hotline.errors import ConflictError, InvalidInputError, NotFoundError
-from hotline.settings import ConsoleSettings
+from hotline.settings_sections import ConsoleSettings
 
 NOW = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
 LIMITS = ConsoleSettings()

@@ -14,7 +14,8 @@ from asr.models import Transcript
 from asr.recognizer import Final, Word
 from hotline.db import Database
 from hotline.errors import UnavailableError
-from hotline.settings import AsrSettings, Settings
+from hotline.settings import Settings
+from hotline.settings_sections import AsrSettings
 from recordings.models import Recording
 from tickets.models import Ticket
 

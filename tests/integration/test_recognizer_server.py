@@ -21,7 +21,8 @@ from asr.engines.vosk import VoskRecognizer
 from asr.recognizer import Final, Partial, Word
 from asr.server import serve_recognizer
 from hotline.errors import ConfigurationError, UnavailableError
-from hotline.settings import AsrSettings, Settings
+from hotline.settings import Settings
+from hotline.settings_sections import AsrSettings
 
 FINAL = Final((Word("您好", 100, 400, 0.9), Word("我", 400, 500, 1.0)))
 SCRIPT = [ScriptedEvent(200, Partial("您")), ScriptedEvent(600, FINAL)]

@@ -27,7 +27,8 @@ from demo.g711 import Law, encode
 from demo.media_process import HOST, MediaProcess, RecordedCall
 from demo.sip import SipMessage
 from hotline.errors import UnavailableError
-from hotline.settings import ConsoleSettings, Settings
+from hotline.settings import Settings
+from hotline.settings_sections import ConsoleSettings
 
 BAN_S = 2
 FAILOVER_S = 5.0

@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 from pydantic import BaseModel, SecretStr
 
 from hotline.errors import ConfigurationError
-from hotline.settings import CONFIG_VARIABLE, PACKAGE_ROOT, Settings, load_settings
+from hotline.settings import CONFIG_VARIABLE, Settings, load_settings
+from hotline.settings_sections import PACKAGE_ROOT
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

@@ -9,7 +9,7 @@ import pytest
 from asr.engines.vosk import VoskRecognizer, check_files, read_manifest, read_model_info, read_sample_rate
 from asr.recognizer import ModelInfo
 from hotline.errors import ConfigurationError
-from hotline.settings import PACKAGE_ROOT
+from hotline.settings_sections import PACKAGE_ROOT
 
 BUNDLED = PACKAGE_ROOT / "asr/zh_tiny"
 

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from console.certificates import ensure_certificates, expires_at, server_context
 from hotline.errors import ConfigurationError
-from hotline.settings import ConsoleSettings, Settings
+from hotline.settings import Settings
+from hotline.settings_sections import ConsoleSettings
 
 NOW = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
 

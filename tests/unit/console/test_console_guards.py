@@ -20,7 +20,8 @@ from hotline import errors
 from hotline.bus import MemoryBus
 from hotline.db import Base, Database
 from hotline.errors import UnavailableError
-from hotline.settings import AsrSettings, Settings
+from hotline.settings import Settings
+from hotline.settings_sections import AsrSettings
 
 OPEN_TO_ALL = {"/healthz", "/readyz", "/login"}
 POLICY = (

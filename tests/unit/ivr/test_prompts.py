@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hotline.errors import ConfigurationError, InvalidInputError
-from hotline.settings import FlowSettings
+from hotline.settings_sections import FlowSettings
 from ivr.prompt_check import check_prompts
 from ivr.prompt_import import import_prompt
 from ivr.prompts import PromptLibrary, load_languages

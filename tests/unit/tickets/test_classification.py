@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hotline.settings import TicketSettings
+from hotline.settings_sections import TicketSettings
 from tickets.classification import Classification, classify
 from tickets.taxonomy import Taxonomy, load_taxonomy
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.recognizer import Word
-from hotline.settings import TicketSettings
+from hotline.settings_sections import TicketSettings
 from tickets.extraction import TITLE_LENGTH, UNHEARD_TITLE, Extraction, Finding, extract
 from tickets.service import SiteData, load_site_data
 from tickets.speech import Speech, SpokenSegment

@@ -1,6 +1,6 @@
 import pytest
 
-from hotline.settings import TicketSettings
+from hotline.settings_sections import TicketSettings
 from tickets.gazetteer import ALIAS, BY_SOUND, EXACT, ONE_WRONG, Gazetteer, load_gazetteer
 
 

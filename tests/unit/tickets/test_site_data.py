@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hotline.errors import ConfigurationError
-from hotline.settings import TicketSettings
+from hotline.settings_sections import TicketSettings
 from tickets.deadlines import Period, load_deadlines, parse_period
 from tickets.gazetteer import load_gazetteer
 from tickets.service import load_site_data

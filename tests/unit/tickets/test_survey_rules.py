@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotline.errors import ConfigurationError
-from hotline.settings import FlowSettings, Settings
+from hotline.settings import Settings
+from hotline.settings_sections import FlowSettings
 from tickets.survey_rules import Outcome, SurveyPlan, SurveyState, load_survey
 
 PLAN = load_survey(Settings())

@@ -1,0 +1,291 @@
+"""The tables of `hotline.toml`: what may stand in each, and what it means."""
+
+import json
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import NoDecode
+
+PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _from_json(value: object) -> object:
+    """The list that an environment variable holds as JSON; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        raise ValueError('a list is written as JSON: ["one", "two"]') from None
+
+
+MAX_PORT = 65535
+MAX_NODE_LENGTH = 64
+Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_from_json)]
+
+
+class Section(BaseModel):
+    """A table of `hotline.toml`: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for item in value:
+        ip_network(item, strict=False)
+    return value
+
+
+def as_networks(names: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """A checked setting as networks."""
+    return tuple(ip_network(item, strict=False) for item in names)
+
+
+Networks = Annotated[Names, AfterValidator(_check_networks)]
+
+
+class SipSettings(Section):
+    """The trunk: where we listen and whom we answer."""
+
+    address: str = "0.0.0.0"  # noqa: S104 - a trunk comes from another machine; `allowed_peers` decides who is heard
+    port: Port = 5060
+    advertised_address: str = Field(
+        "", description="IP address written into Contact and SDP; empty: the local address facing the peer"
+    )
+    allowed_peers: Networks = Field(("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"), min_length=1)
+    max_calls: int = Field(200, ge=1, description="calls at once; one more gets 503 with Retry-After")
+    dns_servers: Names = Field((), description="HOST or HOST:PORT, asked for carriers; empty: the system's")
+    session_s: int = Field(1800, ge=90, le=86400, description="a session is refreshed within this time (RFC 4028)")
+    session_min_s: int = Field(90, ge=90, le=86400, description="a shorter session is refused with 422")
+
+    @field_validator("address", "advertised_address")
+    @classmethod
+    def _numeric(cls, value: str) -> str:
+        if value:
+            ip_address(value)
+        return value
+
+    @model_validator(mode="after")
+    def _session_bears_its_least(self) -> "SipSettings":
+        if self.session_min_s > self.session_s:
+            raise ValueError("session_min_s is more than session_s")
+        return self
+
+    def peer_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """`allowed_peers` as networks."""
+        return as_networks(self.allowed_peers)
+
+
+class TrunkSettings(Section):
+    """A carrier or PBX that we register with or that knows our address, as one entry of `[[trunks]]`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    domain: str = Field(pattern=r"^[A-Za-z0-9.:\[\]-]+$", description="in REGISTER and From")
+    servers: Names = Field((), description="HOST or HOST:PORT, tried in this order; empty: DNS SRV of the domain")
+    networks: Networks = Field((), description="further addresses that its calls come from")
+    username: str = Field("", max_length=128, description="empty: no registration, it knows our address")
+    password: SecretStr = SecretStr("")
+    registers: bool = Field(True, description="false: username and password only answer its questions")
+    contact: str = Field("", description="HOST or HOST:PORT where it shall call us: an edge; empty: this process")
+    expires_s: int = Field(600, ge=60, le=86400, description="asked for; refreshed in time")
+    backoff_s: float = Field(5.0, gt=0, description="wait after all servers failed; doubled up to backoff_max_s")
+    backoff_max_s: float = Field(120.0, gt=0)
+    options_s: float = Field(30.0, ge=0, description="an OPTIONS keepalive so often; 0: none")
+    max_missed: int = Field(3, ge=1, description="keepalives without an answer until a server is down")
+    patience_s: float = Field(4.0, gt=0, description="a server that says nothing for so long has failed")
+    patterns: Names = Field(("!",), description="numbers outside that go out by it")
+    number_form: Literal["national", "e164", "dialled"] = "national"
+    strip: int = Field(0, ge=0, le=20, description="characters taken off the front of a number")
+    prefix: str = Field("", pattern=r"^\+?[0-9*#]{0,16}$", description="then put before it")
+    caller_id: str = Field(
+        "", pattern=r"^\+?[0-9]{0,20}$", description="what calls show; empty: the username, if a number"
+    )
+    asserted_identity: bool = Field(False, description="P-Asserted-Identity in calls: it is trusted (RFC 3325)")
+    calls: int = Field(0, ge=0, description="calls at once, both directions; 0: as any peer")
+    calls_per_s: float = Field(0.0, ge=0, description="new calls a second, both directions; 0: as any peer")
+
+    @model_validator(mode="after")
+    def _secret_with_a_name(self) -> "TrunkSettings":
+        if self.password.get_secret_value() and not self.username:
+            raise ValueError("a password goes with a username")
+        return self
+
+
+class ExtensionSettings(Section):
+    """Desk phones and softphones that sign in."""
+
+    networks: Networks = Field((), description="where phones may be; empty: no phones")
+    realm: str = Field("hotline", pattern=r'^[^"\\\x00-\x1f\x7f]{1,128}$', description="part of every stored secret")
+    min_expires_s: int = Field(60, ge=1, le=3600)
+    max_expires_s: int = Field(3600, ge=60, le=86400)
+    max_contacts: int = Field(5, ge=1, le=100, description="phones of one extension")
+    algorithms: Annotated[tuple[Literal["SHA-256", "MD5"], ...], NoDecode, BeforeValidator(_from_json)] = Field(
+        ("SHA-256", "MD5"), min_length=1, description="digests asked for, the best first (RFC 8760)"
+    )
+    shared: bool = Field(False, description="media processes know each other's phones; so where media.processes > 1")
+
+
+class DialPlanSettings(Section):
+    """Who may call what; patterns as in docs/seats.md."""
+
+    from_trunk: Names = Field(("!",), description="our numbers: what a trunk may call")
+    from_extension: Names = Field(("12345",), description="our numbers that extensions may call")
+    outgoing: Names = Field((), description="what extensions may call outside")
+    between_extensions: bool = False
+    region: str = Field("CN", pattern=r"^[A-Z]{2}$", description="country of numbers without one")
+    area_code: str = Field("", pattern=r"^(0[0-9]{1,4})?$", description="of local numbers, with its 0")
+
+
+class LimitSettings(Section):
+    """How much a peer may ask, and when a stranger is not heard any more."""
+
+    calls_per_s: float = Field(100.0, gt=0, description="new calls of one address; more get 503 with Retry-After")
+    calls_per_peer: int = Field(10_000, ge=1, description="calls at once of one address")
+    offences: int = Field(10, ge=1, description="refused requests of a stranger within offence_window_s ban him")
+    offence_window_s: float = Field(60.0, gt=0)
+    ban_s: float = Field(600.0, gt=0)
+    ban_exempt: Networks = Field((), description="never banned: an edge that strangers come through")
+
+
+class MediaSettings(Section):
+    """The 20 ms engine and the recorder."""
+
+    processes: int = Field(
+        1, ge=1, le=64, description="started by `hotline serve`: with SIP ports from sip.port on, RTP ports shared out"
+    )
+    rtp_port_min: Port = 20000
+    rtp_port_max: Port = 29998
+    playout_delay_ms: int = Field(60, ge=20, le=400, description="jitter buffer depth of recording and recognition")
+    playout_min_ms: int = Field(40, ge=20, le=200, description="least delay of what parties of a call hear")
+    playout_max_ms: int = Field(200, ge=20, le=200, description="largest delay of what parties of a call hear")
+    codecs: tuple[Literal["PCMA", "PCMU", "G722"], ...] = Field(
+        ("PCMA", "PCMU"),
+        min_length=1,
+        description="what we speak, in the order in which we offer it; a caller's G722 is recorded at 16 kHz",
+    )
+    inband_digits: Literal["auto", "always", "off"] = Field(
+        "auto",
+        description="keys as tones in the audio are heard where the far end agreed to no telephone-event (RFC 4733); "
+        "`always`: also where it did, until it uses it",
+    )
+    rtp_timeout_s: float = Field(30.0, gt=0, description="no packet for so long: BYE")
+    max_call_s: float = Field(1800.0, gt=0, description="a call is ended after so long")
+    tracks: bool = Field(False, description="a WAV of its own for each party besides the caller")
+    ring_s: float = Field(60.0, gt=0, description="a phone that is rung and not answered is given up after so long")
+    command_max_age_s: float = Field(30.0, ge=1, le=3600, description="an older command (call control) is refused")
+    max_commands: int = Field(1000, ge=1, description="commands that may wait for a node; one more is refused")
+
+    @model_validator(mode="after")
+    def _codecs_once(self) -> "MediaSettings":
+        if len(set(self.codecs)) < len(self.codecs):
+            raise ValueError(f"codecs ({', '.join(self.codecs)}) names one twice")
+        return self
+
+    @model_validator(mode="after")
+    def _delays_in_order(self) -> "MediaSettings":
+        if self.playout_min_ms > self.playout_max_ms:
+            raise ValueError(f"playout_min_ms ({self.playout_min_ms}) exceeds playout_max_ms ({self.playout_max_ms})")
+        return self
+
+    def rtp_ports(self) -> range:
+        """The even ports of the range, one a call; the next of each is its RTCP (RFC 3550 section 11)."""
+        return range(self.rtp_port_min + self.rtp_port_min % 2, self.rtp_port_max + 1, 2)
+
+
+class FlowSettings(Section):
+    """The menu a caller meets."""
+
+    path: Path = PACKAGE_ROOT / "ivr/flows/intake.yaml"
+    survey_path: Path = Field(PACKAGE_ROOT / "ivr/flows/survey.yaml", description="the call-back survey's flow")
+    prompts_dir: Path = PACKAGE_ROOT / "ivr/prompts/zh"
+
+
+class AsrSettings(Section):
+    """Recognition."""
+
+    model_path: Path = PACKAGE_ROOT / "asr/zh_tiny"
+    url: str = Field("", description="ws:// address of a recognizer; empty: the one `hotline serve` starts")
+    address: str = "127.0.0.1"
+    port: Port = 2700
+    threads: int = Field(2, ge=1, le=64, description="utterances decoded at once by a recognizer process")
+    max_connections: int = Field(64, ge=1, description="streams a recognizer process holds; one more is refused")
+    max_message_bytes: int = Field(1 << 20, ge=16_000, description="largest message a recognizer process takes")
+    max_live_calls: int = Field(8, ge=0, description="calls captioned live; more are transcribed after hang-up")
+    allow_demo_model: bool = Field(True, description="false in production: the bundled model refuses to load")
+
+    @field_validator("url")
+    @classmethod
+    def _web_socket(cls, value: str) -> str:
+        return check_address(value, "ws://", "wss://")
+
+
+class TicketSettings(Section):
+    """Numbering and the site's data files."""
+
+    number_prefix: str = Field("YQ", pattern=r"^[A-Z]{2}$")
+    taxonomy_path: Path = PACKAGE_ROOT / "tickets/data/taxonomy.yaml"
+    gazetteer_path: Path = PACKAGE_ROOT / "tickets/data/gazetteer.yaml"
+    deadlines_path: Path = PACKAGE_ROOT / "tickets/data/deadlines.yaml"
+    transcript_patience_s: float = Field(
+        120.0, ge=0, description="a recognizer away for so long after a call: the ticket is made without a transcript"
+    )
+    sweep_after_s: float = Field(60.0, gt=0, description="a finished call still in the spool is handed in again")
+    lookup_failures_per_caller: int = Field(
+        5, ge=1, description="wrong lookup codes of a caller within lookup_window_s, then nothing is found for him"
+    )
+    lookup_failures_per_ticket: int = Field(
+        10, ge=1, description="wrong lookup codes for a ticket within lookup_window_s, then it is not found"
+    )
+    lookup_window_s: float = Field(3600.0, gt=0)
+
+
+class SurveySettings(Section):
+    """Call-back surveys. How often and when they are tried is said by their flow (flow.survey_path)."""
+
+    max_calls: int = Field(5, ge=0, description="survey calls at once; 0: none are placed")
+    lost_after_s: float = Field(
+        1800.0, ge=60, description="a survey call of which nothing is heard for media.max_call_s and so long is lost"
+    )
+
+
+class ConsoleSettings(Section):
+    """The web console."""
+
+    address: str = "127.0.0.1"
+    port: Port = 8443
+    public_names: Names = Field((), description="extra DNS names or IP addresses in the certificate")
+    session_hours: float = Field(10.0, gt=0)
+    max_failed_logins: int = Field(5, ge=1)
+    lock_minutes: float = Field(15.0, gt=0)
+    unmask_minutes: float = Field(10.0, gt=0, description="how long a logged reason shows a ticket's full numbers")
+    hearing_minutes: float = Field(30.0, gt=0, description="playing a recording again within it is one log entry")
+    max_event_streams: int = Field(500, ge=1, description="open pages that follow events; one more gets 503")
+    event_stream_minutes: float = Field(5.0, gt=0, description="then a page signs in its event stream anew")
+    certificate: Path | None = Field(None, description="PEM chain; empty: made from the site CA at first start")
+    private_key: Path | None = None
+
+
+def check_address(url: str, *schemes: str) -> str:
+    """`url` where it is empty or an address under one of `schemes`."""
+    problem = f"must be an address that starts with {' or '.join(schemes)}"
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.netloc or parts.path) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        raise ValueError(problem) from None  # its text may hold a part of the password
+    if url and not (url.startswith(schemes) and whole):
+        raise ValueError(problem)
+    return url
