@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -16,16 +17,39 @@ from demo.media_process import HOST, MediaProcess
 from demo.rtp import HEADER, Sender
 from demo.sdp import parse
 from demo.sip import SipMessage
+from ivr.extensions import ExtensionFile
 
 CITIZEN, CALLED, SURVEYED, BUSY = "13500000001", "13900000001", "13700000001", "13800000001"
+TRUNK = "127.0.0.2"
+EXTENSIONS = {"8001": ("operator",), "8002": (), "8003": ("enquiry",), "8009": ()}
+"""The queues that each answers."""
 TONES_HZ = {  # whole periods in a frame, none of a key or of the music
-    name: 1500 + 200 * place for place, name in enumerate((CITIZEN, CALLED, SURVEYED, "8001", "8002", "8003", "8009"))
+    name: 1500 + 200 * place for place, name in enumerate((CITIZEN, CALLED, SURVEYED, *EXTENSIONS))
 }
 RINGING_HZ = 450
 LOUDNESS = 6000
 HEARD, NOISE = LOUDNESS / 4, 250.0  # an amplitude above the one is heard; an rms above the other is music
 WINDOW_S = 0.4
 TURN_S = 0.15
+
+
+def secret(extension: str) -> str:
+    """The secret of an extension."""
+    return f"a secret of {extension}"
+
+
+def media_process(folder: Path, **settings: str) -> MediaProcess:
+    """One that knows the extensions; callers of the trunk wait for a seat."""
+    file = ExtensionFile(folder / "extensions.json", realm="hotline")
+    for name, queues in EXTENSIONS.items():
+        file.add(name, display_name="", password=secret(name), queues=queues, supervisor=name == "8009")
+    return MediaProcess(
+        folder,
+        HOTLINE_FLOW__PATH=str(Path(__file__).parents[2] / "ivr/flows/queue.yaml"),
+        HOTLINE_SIP__ALLOWED_PEERS=f'["{TRUNK}/32"]',
+        HOTLINE_EXTENSIONS__NETWORKS='["127.0.0.0/8"]',
+        **settings,
+    )
 
 
 def sounds(samples: NDArray[np.int16]) -> set[str]:

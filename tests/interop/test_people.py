@@ -3,41 +3,18 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from control_rig import Desk, wait_for
-from people_rig import BUSY, CALLED, CITIZEN, SURVEYED, Person, expect, sounds
+from people_rig import BUSY, CALLED, CITIZEN, EXTENSIONS, SURVEYED, TRUNK, Person, expect, media_process, secret, sounds
 
 from demo.media_process import MediaProcess, RecordedCall
 from hotline.commands import Outcome
 from hotline.jobs import QUEUE
-from ivr.extensions import ExtensionFile
 
-ROOT = Path(__file__).parents[2]
-TRUNK = "127.0.0.2"
 CARRIERS = {CALLED: "127.0.0.3", SURVEYED: "127.0.0.4", BUSY: "127.0.0.5"}
-QUEUES = {"8001": ("operator",), "8002": (), "8003": ("enquiry",), "8009": ()}
-SETTINGS = {
-    "HOTLINE_FLOW__PATH": str(ROOT / "ivr/flows/queue.yaml"),
-    "HOTLINE_SIP__ALLOWED_PEERS": json.dumps([f"{host}/32" for host in (TRUNK, *CARRIERS.values())]),
-    "HOTLINE_EXTENSIONS__NETWORKS": '["127.0.0.0/8"]',
-    "HOTLINE_DIAL_PLAN__OUTGOING": '["13XXXXXXXXX"]',
-}
-
-
-def secret(extension: str) -> str:
-    return f"a secret of {extension}"
-
-
-def media_process(folder: Path, **settings: str) -> MediaProcess:
-    """One that knows the extensions and answers with the queue."""
-    file = ExtensionFile(folder / "extensions.json", realm="hotline")
-    for name, queues in QUEUES.items():
-        file.add(name, display_name="", password=secret(name), queues=queues, supervisor=name == "8009")
-    return MediaProcess(folder, **SETTINGS, **settings)
 
 
 class Site:
@@ -83,14 +60,15 @@ def site(valkey_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             tmp_path_factory.mktemp("people"),
             HOTLINE_VALKEY_URL=valkey_server,
             HOTLINE_NODE="n1",
+            HOTLINE_DIAL_PLAN__OUTGOING='["13XXXXXXXXX"]',
             HOTLINE_TRUNKS=json.dumps([trunk(carrier) for carrier in people.values()]),
         )
         people |= {CITIZEN: Person(media, CITIZEN, host=TRUNK)}
-        people |= {name: Person(media, name, secret(name)) for name in QUEUES}
+        people |= {name: Person(media, name, secret(name)) for name in EXTENSIONS}
         stack.enter_context(media)
         for person in people.values():
             stack.enter_context(person)
-        for name in QUEUES:
+        for name in EXTENSIONS:
             people[name].sign_in()
         yield Site(media, stack.enter_context(contextlib.closing(Desk(valkey_server))), people)
         assert media.running, media.log()[-3000:]
