@@ -35,7 +35,7 @@ def sipp(media: MediaProcess, program: Callable[[str, str], str], tmp_path: Path
     started: list[Sipp] = []
 
     def start(scenario: str, *, host: str = TRUNK, **more: Any) -> Sipp:
-        started.append(Sipp(name, scenario, media, tmp_path, host=host, **more))
+        started.append(Sipp(name, scenario, media, tmp_path / str(len(started)), host=host, **more))
         return started[-1]
 
     yield start
@@ -65,20 +65,28 @@ def told(call: RecordedCall, *kinds: str) -> list[str]:
     return [line["kind"] for line in call.journal if line["kind"] in kinds]
 
 
-@pytest.mark.parametrize("law", [Law.PCMA, Law.PCMU])
-def test_a_call_of_sipp_is_recorded_sample_by_sample(
-    placed: Placed, tmp_path: Path, utterance: NDArray[np.int16], law: Law
+def test_calls_in_both_laws_are_recorded_sample_by_sample(
+    media: MediaProcess, sipp: Start, tmp_path: Path, utterance: NDArray[np.int16]
 ) -> None:
-    payload = encode(utterance, law)
-    (tmp_path / "voice.raw").write_bytes(payload)
-    call = placed("basic", payload=str(law.value), codec=law.name)
-    opened, ended = call.first("opened"), call.first("ended")
-    assert (opened["called"], opened["peer"], opened["codec"]) == ("12345", TRUNK, law.name)
-    stereo = call.channels()
-    assert abs(len(stereo) / 8 - ended["duration_ms"]) <= 120, "but for the jitter buffer"
-    assert 4900 < ended["duration_ms"] < 6500
-    assert caller_channel_matches(stereo[:, 0], decode(payload, law)).exact
-    assert np.abs(stereo[:, 1]).max() > 3000, "the announcement is on our side's channel"
+    callers = {Law.PCMA: "13900000008", Law.PCMU: "13900000000"}
+    running = []
+    for law, caller in callers.items():
+        voice = tmp_path / f"{law.name}.raw"
+        voice.write_bytes(encode(utterance, law))
+        keys = {"caller": caller, "payload": str(law.value), "codec": law.name, "voice": str(voice)}
+        running.append(sipp("basic", keys=keys | {"milliseconds": "5000"}))
+    for each in running:
+        each.succeeds()
+    for law, caller in callers.items():
+        (call,) = media.calls_of(caller)
+        opened, ended = call.first("opened"), call.first("ended")
+        assert (opened["called"], opened["peer"], opened["codec"]) == ("12345", TRUNK, law.name)
+        assert ended["reason"] == "caller_hangup"
+        stereo = call.channels()
+        assert abs(len(stereo) / 8 - ended["duration_ms"]) <= 120, "but for the jitter buffer"
+        assert 4900 < ended["duration_ms"] < 6500
+        assert caller_channel_matches(stereo[:, 0], decode(encode(utterance, law), law)).exact
+        assert np.abs(stereo[:, 1]).max() > 3000, "the announcement is on our side's channel"
 
 
 def test_hold_is_understood_in_every_form(placed: Placed) -> None:
@@ -113,8 +121,9 @@ def test_tones_of_a_phone_that_knows_no_telephone_events_are_digits(
     placed: Placed, tmp_path: Path, utterance: NDArray[np.int16], law: Law
 ) -> None:
     keys = tones.dtmf("42*#", tone_ms=80, pause_ms=80)
-    (tmp_path / "voice.raw").write_bytes(encode(np.concatenate([utterance[:8000], keys, utterance[:8000]]), law))
-    call = placed("basic", payload=str(law.value), codec=law.name)
+    voice = tmp_path / "voice.raw"
+    voice.write_bytes(encode(np.concatenate([utterance[:8000], keys, utterance[:8000]]), law))
+    call = placed("basic", payload=str(law.value), codec=law.name, voice=str(voice), milliseconds="3000")
     assert [line["digit"] for line in call.journal if line["kind"] == "digit"] == ["4", "2", "*", "#"]
 
 
