@@ -45,11 +45,11 @@ class RecordedCall:
     def closed(self) -> bool:
         return bool(self.first("closed"))
 
-    def channels(self) -> NDArray[np.int16]:
+    def channels(self, *, sample_rate: int = 8000) -> NDArray[np.int16]:
         """The recording: (samples, 2), left the caller, right our side. Raises `ProtocolError` for any other format."""
         with wave.open(str(self.audio_path), "rb") as wav:
-            if (wav.getnchannels(), wav.getsampwidth(), wav.getframerate()) != (2, 2, 8000):
-                raise ProtocolError(f"{self.audio_path}: not stereo, 16 bit, 8000 Hz")
+            if (wav.getnchannels(), wav.getsampwidth(), wav.getframerate()) != (2, 2, sample_rate):
+                raise ProtocolError(f"{self.audio_path}: not stereo, 16 bit, {sample_rate} Hz")
             return np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
 
 

@@ -70,10 +70,10 @@ def load_audio(caller: str) -> NDArray[np.int16]:
     return samples
 
 
-def write_audio(path: Path, samples: NDArray[np.int16]) -> None:
-    """Writes mono 8 kHz 16-bit WAV."""
+def write_audio(path: Path, samples: NDArray[np.int16], *, sample_rate: int = SAMPLE_RATE) -> None:
+    """Writes mono 16-bit WAV."""
     with wave.open(str(path), "wb") as wav:
-        wav.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        wav.setparams((1, 2, sample_rate, 0, "NONE", ""))
         wav.writeframes(samples.astype("<i2").tobytes())
 
 

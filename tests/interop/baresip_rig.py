@@ -80,7 +80,7 @@ class Baresip:
         )
         for file in ("accounts", "contacts"):
             (folder / file).write_text("")
-        write_audio(folder / "voice.wav", voice)
+        write_audio(folder / "voice.wav", voice, sample_rate=rate)
         with open(folder / "baresip.log", "wb") as log:
             self._process = subprocess.Popen(
                 [program, "-f", str(folder), "-s"],

@@ -16,9 +16,10 @@ from demo.compare import caller_channel_matches
 from demo.g711 import Law, decode, encode
 from demo.media_process import MediaProcess
 from ivr.media import g711
+from ivr.media.g722 import G722Decoder, G722Encoder
 from ivr.media.types import Codec
 
-MEDIA_SETTINGS = SETTINGS
+MEDIA_SETTINGS = SETTINGS | {"HOTLINE_MEDIA__CODECS": '["PCMA", "PCMU", "G722"]'}
 Phones = Callable[..., Baresip]
 
 
@@ -80,6 +81,62 @@ def test_citizens_calls_in_both_laws_are_recorded_sample_by_sample(media: MediaP
         assert np.abs(announced).max() > 3000
         announced[announced == 0] = 2  # as baresip decodes mu-law's zero
         assert citizen.hears(announced) > 0.9
+
+
+def wide_voice(seed: int) -> NDArray[np.int16]:
+    """Three seconds at 16 kHz, up to 7 kHz."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(0, 1, 48000))
+    spectrum[: 3 * 100] = spectrum[3 * 7000 :] = 0
+    signal = np.fft.irfft(spectrum)
+    return np.rint(signal / np.abs(signal).max() * 15000).astype(np.int16)
+
+
+def band_db(samples: NDArray[np.int16], low: int, high: int) -> float:
+    """The power of a band of a 16 kHz signal, in dB."""
+    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2 / len(samples)
+    frequency = np.fft.rfftfreq(len(samples), 1 / 16000)
+    return float(10 * np.log10(power[(frequency > low) & (frequency < high)].sum() + 1))
+
+
+def test_a_wideband_call_is_recorded_as_its_decoder_makes_it(media: MediaProcess, phone: Phones) -> None:
+    voice, number = wide_voice(1), "13700000722"
+    citizen = phone(number, host=TRUNK, secret="", voice=voice, codec="G722/16000", rate=16000)
+    citizen.dial("12345")
+    time.sleep(3.5)
+    citizen.hang_up()
+    (call,) = media.calls_of(number)
+    opened = call.first("opened")
+    assert (opened["codec"], opened["sample_rate"]) == ("G722", 16000)
+    stereo = call.channels(sample_rate=16000)
+    assert abs(len(stereo) / 16 - call.first("ended")["duration_ms"]) <= 120, "but for the jitter buffer"
+    sent = G722Decoder().decode(G722Encoder().encode(voice))
+    # After half a second the coder has forgotten what was before the voice.
+    match = caller_channel_matches(stereo[:, 0], sent[8000:])
+    assert match.exact, match
+    heard, announced = citizen.heard()[16000:32000], stereo[16000:32000, 1]
+    assert np.abs(announced).max() > 3000
+    assert band_db(heard, 300, 3300) == pytest.approx(band_db(announced, 300, 3300), abs=1.0)
+
+
+def test_a_wideband_desk_and_a_narrowband_one_hear_each_other(media: MediaProcess, phone: Phones) -> None:
+    wide = phone("8003", voice=wide_voice(2), codec="G722/16000", rate=16000)
+    narrow = phone("8004")
+    wide.do("dial", wide.address_of("8004"))
+    narrow.accept()
+    wide.wait("CALL_ESTABLISHED")
+    time.sleep(2.0)
+    wide.hang_up()
+    narrow.wait("CALL_CLOSED")
+    call = media.calls_of("8003")[-1]
+    assert call.first("opened")["sample_rate"] == 16000
+    heard = wide.heard()
+    voiced = heard[np.flatnonzero(np.abs(heard) > 2000)[0] :][8000:24000]
+    assert band_db(voiced, 300, 3300) > band_db(voiced, 4700, 7500) + 12, "G.722's noise alone"
+    assert np.abs(narrow.heard()).max() > 4000
+    lower = g711.decode(
+        g711.encode(G722Decoder(rate=8000).decode(G722Encoder().encode(wide.voice)), codec=Codec.PCMA), codec=Codec.PCMA
+    )
+    assert narrow.hears(lower[:12000]) > 0.7
 
 
 def test_keys_are_digits_and_hold_is_noted(media: MediaProcess, phone: Phones) -> None:
