@@ -1,6 +1,6 @@
 """Digits as tones in the audio of those legs that may tell them so.
 
-Looking for tones costs a tenth of all else that is done for a leg, and most far ends agree to RFC 4733 and mean it:
+Looking for tones costs a twentieth of all else that is done for a leg, and most far ends agree to RFC 4733 and mean it:
 
 | `Inband` | tones are looked for |
 |---|---|

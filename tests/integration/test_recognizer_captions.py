@@ -7,7 +7,9 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
+import soxr
 from recognizer_rig import MODEL, RecognizerProcess, RunningServer, running_server, speech
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
@@ -98,6 +100,18 @@ def test_captions_are_what_the_recognizer_says_on_the_clock_of_the_stream(
     assert heard.words == direct(vosk, pcm)
     assert isinstance(heard.events[0], Partial)
     assert isinstance(heard.events[-1], StreamEnded)
+
+
+def test_wideband_audio_is_brought_to_the_models_rate(service: CaptionService, vosk: VoskRecognizer) -> None:
+    heard = Listener()
+    stream = service.open("call", speaker="caller", on_event=heard, sample_rate=16_000)
+    pcm = speech("street_light")
+    wide = soxr.resample(np.frombuffer(pcm, np.int16), 8000, 16_000).tobytes()
+    feed_all(stream, wide)
+    stream.finish()
+    assert heard.ended().complete
+    assert [word.text for word in heard.words] == [word.text for word in direct(vosk, pcm)]
+    assert abs(heard.words[-1].end_ms - direct(vosk, pcm)[-1].end_ms) <= 60
 
 
 def test_feeding_and_finishing_return_at_once_while_no_recognizer_answers(server: RunningServer) -> None:

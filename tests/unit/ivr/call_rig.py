@@ -21,6 +21,7 @@ from ivr.flow_run import Languages
 from ivr.journal import Journal, JournalWriter
 from ivr.media.types import (
     AudioTap,
+    Codec,
     DirectionQuality,
     MediaListener,
     RecordingSink,
@@ -31,7 +32,7 @@ from ivr.media.types import (
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import PromptLibrary
 from ivr.queue import Distributor
-from ivr.sdp import parse_offer
+from ivr.sdp import DEFAULT_CODECS, parse_offer
 from ivr.sip import CallEnd, CallHandler, EndReason, Invitation, OutgoingHandler, Replaces, SipTarget
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -345,7 +346,14 @@ class Phones:
 class Site:
     """One exchange with everything it needs, in memory."""
 
-    def __init__(self, spool: Path, *, flow_name: str = "intake", tracks: bool = False) -> None:
+    def __init__(
+        self,
+        spool: Path,
+        *,
+        flow_name: str = "intake",
+        tracks: bool = False,
+        codecs: tuple[Codec, ...] = DEFAULT_CODECS,
+    ) -> None:
         self.clock = ManualClock()
         self.loop = Signalling(self.clock)
         self.phones = Phones()
@@ -378,6 +386,7 @@ class Site:
                 between_extensions=True,
                 is_extension=lambda name: name.startswith("80"),
             ),
+            codecs=codecs,
             max_call_s=600,
             ring_s=30,
         )

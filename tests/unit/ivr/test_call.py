@@ -304,6 +304,40 @@ def test_a_late_offer_begins_the_flow_with_the_answer(desk: Site) -> None:
     assert len(media.plays) == 1
 
 
+@pytest.mark.parametrize(("codec", "rate"), [(Codec.PCMU, 8000), (Codec.G722, 16000)])
+def test_a_wideband_caller_is_recorded_and_recognized_at_sixteen_kilohertz(
+    tmp_path: Path, codec: Codec, rate: int
+) -> None:
+    site = Site(tmp_path, tracks=True, codecs=tuple(Codec))
+    text = SDP.replace("AVP 8 101", f"AVP {codec.value} 8 101")
+    invitation = Invitation(
+        "x@y", "13800138000", "12345", "127.0.0.2", "127.0.0.1", parse_offer(text, codecs=tuple(Codec))
+    )
+    _, answer = site.exchange.answer(invitation, site.dialog)
+    assert answer is not None
+    assert f"m=audio 20000 RTP/AVP {codec.value} 101" in answer
+    site.loop.run()
+    opened = site.journal().first("opened")
+    assert opened is not None
+    assert (opened.data["codec"], opened.data["sample_rate"]) == (codec.name, rate)
+    assert {each.sample_rate for each in [*site.sinks, *site.taps]} == {rate}
+    site.exchange.end_all("shutdown")
+    site.loop.run(30)
+    site.publisher.close()
+
+
+def test_a_far_end_that_wants_our_offer_gets_the_codec_that_we_like_best(tmp_path: Path) -> None:
+    site = Site(tmp_path, codecs=(Codec.G722, Codec.PCMA))
+    invitation = Invitation("x@y", "13800138000", "12345", "127.0.0.2", "127.0.0.1", None)
+    _, offer = site.exchange.answer(invitation, site.dialog)
+    assert offer is not None
+    assert "m=audio 20000 RTP/AVP 9 101" in offer
+    assert {each.sample_rate for each in [*site.sinks, *site.taps]} == {16000}
+    site.exchange.end_all("shutdown")
+    site.loop.run(30)
+    site.publisher.close()
+
+
 def test_a_late_offer_is_answered_in_our_codec_or_not_at_all(desk: Site) -> None:
     handler = desk.answer_without_offer()
     with pytest.raises(InvalidInputError):
