@@ -432,13 +432,17 @@ class Conversation(Room, ABC):
                 self.remove(self.parties[target])
 
     def _end_consultation(self, party: Party) -> None:
-        """Whoever of the two leaves: the others are held no more."""
-        for consulting, target in list(self._consultations.items()):
-            if party.name in (consulting, target):
-                del self._consultations[consulting]
-                for other in self.parties.values():
-                    if other.held and other.connected:
-                        self._set_held(other, held=False)
+        """Whoever of the two leaves: the others are held no more; nor where nobody is left who could resume them."""
+        over = [consulting for consulting, target in self._consultations.items() if party.name in (consulting, target)]
+        for consulting in over:
+            del self._consultations[consulting]
+        if over or all(p.held for p in self.parties.values() if p.connected and p.role is not Role.SUPERVISOR):
+            self._resume_all(but=party)
+
+    def _resume_all(self, *, but: Party) -> None:
+        for party in self.parties.values():
+            if party is not but and party.connected:
+                self._set_held(party, held=False)
 
     def _transferor(self, name: str) -> Party:
         party = self.party(name)
@@ -451,6 +455,8 @@ class Conversation(Room, ABC):
             raise ConflictError("the caller does not talk with anybody")
 
     def _transferred(self, party: Party, target: str) -> None:
+        """The party hands over, to somebody who does not know whom it held."""
+        self._resume_all(but=party)
         self.note("transferred", party=party.name, target=target, offset_ms=self.media.offset_ms())
         self.publish("call.transferred", party=party.name, target=target)
 

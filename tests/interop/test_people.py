@@ -155,6 +155,7 @@ def test_three_talk_and_a_phone_is_passed_on(talk: Site) -> None:
     expect({citizen: {"8002"}, third: {CITIZEN}})
     another = talk["8003"]
     another.patient = True
+    talk.ask("hold", party="caller")  # and forgotten
     talk.ask("transfer", party="8002", target="8003")
     assert third.ended.wait(5)
     expect({citizen: {"ringing"}})

@@ -221,6 +221,41 @@ def test_three_talk_in_a_conference(site: Site) -> None:
     assert hears(site, "caller", "8002")
 
 
+@pytest.mark.parametrize("asked_by", ["staff", "phone"])
+def test_whoever_takes_a_transferred_caller_hears_him_though_he_was_held(site: Site, asked_by: str) -> None:
+    call, _, seat = talk(site)
+    call.hold("caller")
+    if asked_by == "staff":
+        call.transfer("8001", "8002")
+    else:
+        seat.handler.on_transfer(TransferTarget("sip:8002@127.0.0.1", "8002", "127.0.0.1"))
+    site.loop.to("8002").answer()
+    assert (hears(site, "caller", "8002"), hears(site, "8002", "caller")) == (True, True)
+
+
+def test_a_held_caller_is_back_when_nobody_is_left_to_resume_him(site: Site) -> None:
+    call, _, _ = talk(site)
+    call.conference("8002")
+    site.loop.to("8002").answer()
+    call.hold("caller")
+    call.hang_up("8001")
+    assert call.caller.held, "8002 can still resume him"
+    call.hang_up("8002")
+    assert not call.caller.held
+    assert np.array_equal(site.media.plays[-1][1], PROMPTS.samples("goodbye"))
+
+
+def test_a_held_caller_who_is_put_into_a_queue_hears_the_seat_that_answers(site: Site) -> None:
+    call, _, _ = talk(site)
+    site.exchange.seats.sign_in("8003", ("enquiry",))
+    call.hold("caller")
+    call.transfer_to_queue("8001", "enquiry")
+    site.loop.run()
+    site.loop.to("8003").answer()
+    site.loop.run()
+    assert hears(site, "caller", "8003")
+
+
 def test_a_blind_transfer_rings_the_target_for_the_caller(site: Site) -> None:
     call, _, seat = talk(site)
     call.transfer("8001", "8002")
