@@ -39,7 +39,7 @@ class Upsampler:
         self._past = np.zeros(_PAST)
 
     def update(self, samples: NDArray[np.floating[Any] | np.integer[Any]]) -> Floats:
-        """The next samples, (n,), as (2 n,), neither rounded nor limited."""
+        """The next samples, (n,), at least one, as (2 n,), neither rounded nor limited."""
         signal = np.concatenate([self._past, samples])
         self._past = signal[-_PAST:]
         output = np.empty(2 * len(samples))
