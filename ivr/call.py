@@ -362,6 +362,7 @@ class Call(Conversation):
         if self.place.queue != queue:
             leaving = self._transferor(party)
             self.place.transfer(leaving, queue)
+            self.cancel_dial()  # whoever still rang was to talk to the one who left
             self._transferred(leaving, queue)
 
     # --- parties of other calls, other phones of a party ---

@@ -191,6 +191,32 @@ def test_a_citizen_is_put_into_another_queue(talk: Site) -> None:
     assert queued == ["operator", "enquiry"]
 
 
+def test_a_citizen_is_passed_on_to_a_number_outside(talk: Site) -> None:
+    citizen, seat, outside = talk[CITIZEN], talk["8001"], talk[CALLED]
+    talk.ask("consult", party="8001", target=CALLED)
+    expect({citizen: {"music"}, seat: {CALLED}, outside: {"8001"}})
+    talk.ask("complete_transfer", party="8001")
+    assert seat.ended.wait(5)
+    expect({citizen: {CALLED}, outside: {CITIZEN}})
+    talk.ask("send_digits", digits="5", to=CALLED)
+    outside.hang_up()
+
+
+def test_what_is_said_while_recording_is_paused_is_not_kept(talk: Site) -> None:
+    citizen, seat = talk[CITIZEN], talk["8001"]
+    talk.ask("pause_recording")
+    expect({citizen: {"8001"}, seat: {CITIZEN}})
+    talk.ask("resume_recording")
+    expect({citizen: {"8001"}, seat: {CITIZEN}})
+    citizen.hang_up()
+    call = talk.recorded(talk.call_id)
+    paused, resumed = (line["offset_ms"] * 8 for line in call.journal if line["kind"] == "recording")
+    kept = call.channels()
+    assert not kept[paused + 1600 : resumed - 800].any()
+    assert sounds(kept[resumed + 1600 : resumed + 4000, 0]) == {CITIZEN}
+    assert sounds(kept[resumed + 1600 : resumed + 4000, 1]) == {"8001"}
+
+
 def test_calls_of_ours_reach_people_by_their_carriers(site: Site, valkey_server: str) -> None:
     """A survey, a number that is busy, and a click in between."""
     site.call_id = "survey"

@@ -361,6 +361,18 @@ def test_a_caller_is_put_back_into_a_queue_and_gets_another_seat(site: Site) -> 
     assert hears(site, "caller", "8002")
 
 
+def test_a_phone_that_was_to_be_consulted_rings_no_more_once_the_caller_waits_in_a_queue(site: Site) -> None:
+    call, _, _ = talk(site)
+    site.exchange.seats.sign_in("8003", ("enquiry",))
+    call.consult("8001", "8002")
+    call.transfer_to_queue("8001", "enquiry")
+    site.loop.run()
+    assert site.loop.to("8002").dialog.hung_up
+    site.loop.to("8003").answer()
+    site.loop.run()
+    assert hears(site, "caller", "8003")
+
+
 def test_a_queue_that_nobody_serves_ends_with_goodbye(site: Site) -> None:
     call, _, _ = talk(site)
     call.transfer_to_queue("8001", "enquiry")
