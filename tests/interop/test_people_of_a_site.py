@@ -58,8 +58,7 @@ def test_a_caller_at_one_process_talks_to_a_phone_of_another_and_outlives_it(pai
         assert call.first("left")["party"] == "8001"
 
 
-@pytest.mark.parametrize("picks_up", [False, True], ids=["ringing", "picked_up"])
-def test_a_caller_who_waits_is_served_after_the_leading_process_is_killed(pair: Pair, picks_up: bool) -> None:
+def test_a_caller_who_waits_is_served_after_the_leading_process_is_killed(pair: Pair) -> None:
     leader, other = pair
     with Person(leader, "8001", secret("8001")) as seat, Person(other, CITIZEN, host=TRUNK) as citizen:
         seat.sign_in()
@@ -68,8 +67,6 @@ def test_a_caller_who_waits_is_served_after_the_leading_process_is_killed(pair: 
         assert seat.ringing.wait(5)
         os.kill(leader.pid, signal.SIGKILL)
         killed = time.monotonic()
-        if picks_up:
-            seat.pick_up()
         seat.patient = False
         expect({citizen: {"8001"}, seat: {CITIZEN}}, seconds=10.0)
         assert time.monotonic() - killed < SERVED_S
