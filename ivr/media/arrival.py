@@ -15,6 +15,9 @@ SO_TIMESTAMPNS = 35  # Python 3.11 has no name for it
 _TIMESPEC = struct.Struct("@ll")
 ANCILLARY_OCTETS = socket.CMSG_SPACE(_TIMESPEC.size)
 
+Arrival = NDArray[np.uint32]
+"""Of datagrams, by a clock in RTP timestamp units, which wraps as timestamps do."""
+
 Ancillary = Sequence[tuple[int, int, bytes]]
 
 
@@ -37,9 +40,8 @@ def age_s(ancillary: Ancillary) -> float:
     return min(max(age, 0.0), 1.0)
 
 
-def arrivals(stamps: Sequence[bytes]) -> NDArray[np.uint32]:
-    """Such times as a clock in RTP timestamp units, which wraps as timestamps do."""
-    times = np.frombuffer(b"".join(stamps), np.int64).reshape(-1, 2)
+def arrivals_of(times: NDArray[np.int64]) -> Arrival:
+    """Of times, (datagrams, 2): seconds and nanoseconds."""
     units: NDArray[np.uint32] = (times[:, 0] * SAMPLE_RATE + times[:, 1] * SAMPLE_RATE // 1_000_000_000).astype(
         np.uint32
     )

@@ -1,7 +1,6 @@
 """What all legs hear: sockets drained, packets judged, audio put into the jitter buffer, digits told."""
 
 import logging
-import select
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from hotline.errors import ProtocolError
 from ivr.media import g711
-from ivr.media.arrival import ANCILLARY_OCTETS, arrivals, stamp_arrivals, stamp_of
+from ivr.media.arrival import Arrival
 from ivr.media.comfort import ComfortNoise
 from ivr.media.digit_merger import DigitSource
 from ivr.media.jitterbuffer import JitterBuffer
@@ -18,20 +17,19 @@ from ivr.media.leg import EngineLeg
 from ivr.media.reports import RtcpReports
 from ivr.media.ring import Slots
 from ivr.media.rtp import COMFORT_NOISE, PLAIN_FRAME, PLAIN_FRAME_SIZE, VERSION_2, RtpPacket
+from ivr.media.sockets import Sockets
 from ivr.media.types import FRAME_SAMPLES, Codec
 from ivr.media.wideband import WidebandDecoder
 
 logger = logging.getLogger(__name__)
 
-DATAGRAM_SIZE = 2048
 MAX_PAYLOAD = 1600
 """200 ms of G.711 in one packet; phones send 10 to 60."""
 AUDIO_TYPES = (Codec.PCMU.value, Codec.PCMA.value)
 
 TIMED, TIMED_OF = 4, 20
-"""Ticks of how many in which the kernel's arrival times are read, for jitter: they cost more than the packets do. Four
-ticks hold two packets of the longest."""
-Arrival = NDArray[np.uint32] | None
+"""Ticks of how many in which arrival times, for jitter, are read though they cost more than the packets do. Four ticks
+hold two packets of the longest."""
 Guard = Callable[..., None]
 """`guard(leg, action, *arguments)` runs the action and ends the leg's media should it raise."""
 TellDigit = Callable[[EngineLeg, str, DigitSource, int], None]
@@ -42,27 +40,30 @@ class Receiver:
     """Tables over `slots` legs. Either law is heard at any time: static payload types need no agreement."""
 
     def __init__(
-        self, *, slots: int, jitter: JitterBuffer, reports: RtcpReports, guard: Guard, tell_digit: TellDigit
+        self,
+        *,
+        slots: int,
+        sockets: Sockets,
+        jitter: JitterBuffer,
+        reports: RtcpReports,
+        guard: Guard,
+        tell_digit: TellDigit,
     ) -> None:
+        self._sockets = sockets
         self._jitter = jitter
         self._reports = reports
         self._tell_digit = tell_digit
         self._guard = guard
-        self._epoll = select.epoll()
         self._legs: dict[int, EngineLeg] = {}
         self._wideband: dict[int, WidebandDecoder] = {}
         self._last_heard = np.zeros(slots)
         self._timed = np.zeros(slots, bool)  # the RTP timeout runs
-        self._datagrams = np.zeros((slots, DATAGRAM_SIZE), np.uint8)
-        octets = memoryview(self._datagrams.reshape(-1).data)
-        self._views = [octets[start : start + DATAGRAM_SIZE] for start in range(0, len(octets), DATAGRAM_SIZE)]
-        self._buffers = [(view,) for view in self._views]
+        self._hears = np.zeros(slots, bool)
 
     def open(self, leg: EngineLeg) -> None:
         """Begins to hear a leg's socket."""
-        stamp_arrivals(leg.endpoint)
-        self._legs[leg.endpoint.fileno()] = leg
-        self._epoll.register(leg.endpoint.fileno(), select.EPOLLIN)
+        self._legs[leg.slot] = leg
+        self._sockets.open(leg.slot, leg.endpoint)
         self._timed[leg.slot] = False
 
     def apply(self, leg: EngineLeg, *, now: float) -> None:
@@ -74,17 +75,15 @@ class Receiver:
             self._last_heard[leg.slot] = now
             self._jitter.resume(leg.slot)
         self._timed[leg.slot] = timed
+        self._hears[leg.slot] = leg.remote is not None and leg.remote.receive
+        self._aim(leg)
 
     def close(self, leg: EngineLeg) -> None:
         """Hears the leg no more."""
-        self._timed[leg.slot] = False
+        self._timed[leg.slot] = self._hears[leg.slot] = False
         self._wideband.pop(leg.slot, None)
-        del self._legs[leg.endpoint.fileno()]
-        self._epoll.unregister(leg.endpoint.fileno())
-
-    def stop(self) -> None:
-        """Frees the poll; all legs are closed."""
-        self._epoll.close()
+        del self._legs[leg.slot]
+        self._sockets.close(leg.slot)
 
     def expired(self, *, now: float, timeout_s: float) -> list[int]:
         """Slots that heard nothing valid for `timeout_s`, each told once."""
@@ -96,37 +95,21 @@ class Receiver:
     def receive(self, *, now: float, head: int, rounds: int) -> None:
         """Reads up to `rounds` packets of each leg."""
         timed = head // FRAME_SAMPLES % TIMED_OF < TIMED
-        for _ in range(rounds):
-            events = self._epoll.poll(0, max(1, len(self._legs)))
-            if not events:
+        for turn in range(rounds):
+            slots = self._sockets.read(again=turn > 0, timed=timed)
+            if not len(slots):
                 return
-            legs: list[EngineLeg] = []
-            lengths: list[int] = []
-            stamps: list[bytes] = []
-            for descriptor, _event in events:
-                leg = self._legs.get(descriptor)
-                if leg is None:  # another leg's failure just ended it
-                    continue
-                index = len(legs)
-                try:
-                    if timed:
-                        length, told, _, source = leg.endpoint.recvmsg_into(self._buffers[index], ANCILLARY_OCTETS)
-                    else:
-                        length, source = leg.endpoint.recvfrom_into(self._views[index])
-                except OSError:
-                    continue
-                if leg.remote is None or not leg.remote.receive:
-                    continue
-                if source == leg.latch.source:
-                    legs.append(leg)
-                    lengths.append(length)
-                    if timed:
-                        stamps.append(stamp_of(told))
-                else:
-                    self._learn(leg, source, bytes(self._views[index][:length]), now=now, head=head)
-            if legs:
-                arrival = arrivals(stamps) if timed else None
-                self._take_packets(legs, np.array(lengths), arrival, now=now, head=head)
+            slots = slots[self._hears[slots]]
+            known = self._sockets.known(slots)
+            for slot in slots[~known].tolist():
+                if (leg := self._legs.get(slot)) is not None:  # else another leg's failure just ended it
+                    self._learn(leg, self._sockets.source(slot), self._sockets.datagram(slot), now=now, head=head)
+            if known.any():
+                self._take_packets(slots[known], now=now, head=head)
+
+    def _aim(self, leg: EngineLeg) -> None:
+        """Packets go where the latch says and are heard of whom it says."""
+        self._sockets.aim(leg.slot, source=leg.latch.source, destination=leg.latch.destination)
 
     def _learn(self, leg: EngineLeg, source: SocketAddress, data: bytes, *, now: float, head: int) -> None:
         """A packet from a source the leg is not locked to."""
@@ -144,6 +127,7 @@ class Receiver:
         if datagrams is None:
             leg.foreign += 1
         elif datagrams:
+            self._aim(leg)
             self._guard(leg, self._take_learned, leg, datagrams, now, head)
 
     def _take_learned(self, leg: EngineLeg, datagrams: list[bytes], now: float, head: int) -> None:
@@ -151,18 +135,18 @@ class Receiver:
         for datagram in datagrams:
             self._take_packet(leg, datagram, None, now, head)
 
-    def _take_packets(self, legs: list[EngineLeg], lengths: Slots, arrival: Arrival, *, now: float, head: int) -> None:
+    def _take_packets(self, slots: Slots, *, now: float, head: int) -> None:
         """One packet a leg: plain frames all at once, others one by one."""
-        frames = self._datagrams[: len(legs), :PLAIN_FRAME_SIZE].view(PLAIN_FRAME)[:, 0]
+        arrival = self._sockets.arrivals(slots)
+        frames = self._sockets.incoming[slots, :PLAIN_FRAME_SIZE].view(PLAIN_FRAME)[:, 0]
         types = frames["type"] & 0x7F
         audio = (types == AUDIO_TYPES[0]) | (types == AUDIO_TYPES[1])
-        plain = audio & (lengths == PLAIN_FRAME_SIZE) & (frames["flags"] == VERSION_2)
+        plain = audio & (self._sockets.lengths[slots] == PLAIN_FRAME_SIZE) & (frames["flags"] == VERSION_2)
         if plain.any():
-            slots = np.array([leg.slot for leg in legs])[plain]
             header = frames[plain]
             timestamp = header["timestamp"].astype(np.uint32)
             self._observe(
-                slots,
+                slots[plain],
                 sequence=header["sequence"].astype(np.uint16),
                 timestamp=timestamp,
                 ssrc=header["ssrc"].astype(np.uint32),
@@ -170,13 +154,12 @@ class Receiver:
                 now=now,
             )
             samples = g711.decode_frames(header["payload"], laws=types[plain] >> 3)
-            self._jitter.place(slots, timestamp=timestamp, samples=samples, head=head)
+            self._jitter.place(slots[plain], timestamp=timestamp, samples=samples, head=head)
         for index in np.flatnonzero(~plain).tolist():
-            if legs[index].closed:
-                continue
-            data = bytes(self._views[index][: lengths[index]])
-            own = None if arrival is None else arrival[index : index + 1]
-            self._guard(legs[index], self._take_packet, legs[index], data, own, now, head)
+            slot = int(slots[index])
+            if (leg := self._legs.get(slot)) is not None:
+                own = None if arrival is None else arrival[index : index + 1]
+                self._guard(leg, self._take_packet, leg, self._sockets.datagram(slot), own, now, head)
 
     def _observe(
         self,
@@ -185,7 +168,7 @@ class Receiver:
         sequence: NDArray[np.uint16],
         timestamp: NDArray[np.uint32],
         ssrc: NDArray[np.uint32],
-        arrival: Arrival,
+        arrival: Arrival | None,
         now: float,
     ) -> None:
         """Every valid packet passes here, with or without audio; each slot once."""
@@ -193,7 +176,7 @@ class Receiver:
         self._jitter.observe(slots, sequence=sequence, ssrc=ssrc)
         self._reports.observe(slots, sequence=sequence, timestamp=timestamp, ssrc=ssrc, arrival=arrival)
 
-    def _take_packet(self, leg: EngineLeg, data: bytes, arrival: Arrival, now: float, head: int) -> None:
+    def _take_packet(self, leg: EngineLeg, data: bytes, arrival: Arrival | None, now: float, head: int) -> None:
         """Any packet that is no plain frame: other lengths, extensions, digits, comfort noise, garbage."""
         try:
             packet = RtpPacket.parse(data)

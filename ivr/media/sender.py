@@ -15,7 +15,8 @@ from ivr.media.leg import EngineLeg
 from ivr.media.packetizer import Packetizer
 from ivr.media.reports import RtcpReports
 from ivr.media.ring import Rings, Slots
-from ivr.media.rtp import HEADER_SIZE, MARKER, PLAIN_FRAME, PLAIN_FRAME_SIZE, VERSION_2, RtpPacket
+from ivr.media.rtp import MARKER, RtpPacket
+from ivr.media.sockets import Sockets
 from ivr.media.types import FRAME_MS, FRAME_SAMPLES, Codec, Samples
 from ivr.media.wideband import WIDTH, Floats, WidebandEncoder
 
@@ -26,7 +27,7 @@ Tones = dict[int, EventPacket | Samples]
 class Sender:
     """Tables over `slots` legs. RTP timestamps follow the timeline, so a skipped tick is a gap and not a slip."""
 
-    def __init__(self, *, slots: int, reports: RtcpReports) -> None:
+    def __init__(self, *, slots: int, sockets: Sockets, reports: RtcpReports) -> None:
         self._reports = reports
         self.errors = 0
         self._legs: dict[int, EngineLeg] = {}
@@ -37,15 +38,14 @@ class Sender:
         self._second = Rings(slots=slots, width=WIDTH)  # of other parties' voices; what is played has none
         self._added: set[int] = set()  # slots that ever held any of it
         self._packetizers: dict[int, Packetizer] = {}  # of legs that do not take 20 ms
+        self._plain = np.ones(slots, bool)  # of all others
         self._sending = np.zeros(slots, bool)
         self._payload_type = np.zeros(slots, np.uint8)  # the codec's static one; packets carry the agreed one
         self._agreed_type = np.zeros(slots, np.uint8)
         self._marker = np.zeros(slots, np.uint8)
         self._timestamp_base = np.zeros(slots, np.uint32)
-        self._packets = np.zeros(slots, PLAIN_FRAME)
-        self._packets["flags"] = VERSION_2
-        octets = memoryview(self._packets.view(np.uint8).data)
-        self._views = [octets[start : start + PLAIN_FRAME_SIZE] for start in range(0, len(octets), PLAIN_FRAME_SIZE)]
+        self._sockets = sockets
+        self._packets = sockets.outgoing
 
     def open(self, leg: EngineLeg) -> tuple[int, int]:
         """Begins a leg with random numbers (RFC 3550 section 5.1): its SSRC and its timestamp of position 0."""
@@ -75,7 +75,8 @@ class Sender:
         else:
             self._wideband.pop(slot, None)
         self._packetizers.pop(slot, None)
-        if remote.ptime_ms != FRAME_MS:
+        self._plain[slot] = remote.ptime_ms == FRAME_MS
+        if not self._plain[slot]:
             self._packetizers[slot] = Packetizer(remote.ptime_ms)
 
     def close(self, leg: EngineLeg) -> None:
@@ -127,30 +128,22 @@ class Sender:
                 self._packets["payload"][slot] = g711.ENCODE[self._payload_type[slot] >> 3, tone.view(np.uint16)]
         if self._wideband:
             self._encode_wideband(head, hearers, heard, second, dialled)
-        plain = []
-        for slot in slots.tolist():
+        plain = self._plain[slots]
+        for slot in dict.fromkeys([*slots[~plain].tolist(), *dialled]):
             event = dialled.get(slot)
             if isinstance(event, EventPacket):
+                plain[slots == slot] = False
                 self._send_event(slot, event)
             elif slot in self._packetizers:
-                self._send_packets(
-                    slot, self._packetizers[slot].push(bytes(self._views[slot][HEADER_SIZE:]), position=head)
-                )
-            else:
-                plain.append(slot)
-                self._send_octets(slot, self._views[slot])
-        if plain:
-            self._reports.sent(slots if len(plain) == len(slots) else np.array(plain), octets=FRAME_SAMPLES)
+                payload = packets["payload"][slot].tobytes()
+                self._send_packets(slot, self._packetizers[slot].push(payload, position=head))
+        slots = slots[plain]
+        self.errors += self._sockets.send(slots)
+        self._reports.sent(slots, octets=FRAME_SAMPLES)
         return ended
 
-    def _send_octets(self, slot: int, octets: memoryview | bytes) -> None:
-        leg = self._legs[slot]
-        if leg.latch.destination is None:
-            return
-        try:
-            leg.endpoint.sendto(octets, leg.latch.destination)
-        except OSError:
-            self.errors += 1
+    def _send_octets(self, slot: int, octets: bytes) -> None:
+        self.errors += not self._sockets.send_one(slot, octets)
 
     def _send_packets(self, slot: int, packets: Iterator[tuple[int, bytes]]) -> None:
         """Audio in packets of another length than a frame's; `packets`: (position, payload)."""

@@ -34,6 +34,7 @@ from ivr.media.receiver import Receiver
 from ivr.media.ring import RING, Slots
 from ivr.media.room import BLOCK, Room
 from ivr.media.sender import Sender
+from ivr.media.sockets import open_sockets
 from ivr.media.tone_listener import Inband, ToneListener
 from ivr.media.types import FRAME_SAMPLES, SAMPLE_RATE, Codec
 from ivr.media.vad import ONSET_FRAMES, SpeechDetector
@@ -68,9 +69,11 @@ class Switchboard:
         self.legs: dict[int, EngineLeg] = {}
         self.jitter = jitter
         self.control = ControlChannel(slots=slots, guard=self._guard)
-        self.sender = Sender(slots=slots, reports=self.control.reports)
+        self.sockets = open_sockets(slots=slots)
+        self.sender = Sender(slots=slots, sockets=self.sockets, reports=self.control.reports)
         self.receiver = Receiver(
             slots=slots,
+            sockets=self.sockets,
             jitter=jitter,
             reports=self.control.reports,
             guard=self._guard,
@@ -124,7 +127,7 @@ class Switchboard:
 
     def stop(self) -> None:
         """Frees the polls; all legs are closed."""
-        self.receiver.stop()
+        self.sockets.stop()
         self.control.stop()
 
     def _guard(self, leg: EngineLeg, action: Callable[..., None], *arguments: object) -> None:

@@ -6,7 +6,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from ivr.media.arrival import ANCILLARY_OCTETS, age_s, arrivals, stamp_arrivals
+from ivr.media.arrival import ANCILLARY_OCTETS, age_s, arrivals_of, stamp_arrivals
 
 
 def stamp(seconds, nanoseconds=0):
@@ -36,6 +36,6 @@ def test_without_a_stamp_a_datagram_came_just_now():
 
 def test_arrivals_are_timestamp_units_that_wrap():
     wrap = 2**32 // 8000  # 536870 s and 2368 units
-    units = arrivals([stamp(10), stamp(10, 20_000_000), stamp(wrap, 999_999_999), stamp(wrap + 1)])
+    units = arrivals_of(np.array([(10, 0), (10, 20_000_000), (wrap, 999_999_999), (wrap + 1, 0)]))
     assert units.dtype == np.uint32
     assert units.tolist() == [80000, 80160, wrap * 8000 + 7999 - 2**32, (wrap + 1) * 8000 - 2**32]
