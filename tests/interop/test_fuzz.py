@@ -27,7 +27,10 @@ from demo.sip import SipUri
 from ivr.media import rtcp
 
 ELSEWHERE = "127.0.0.9"
-MEDIA_SETTINGS = {"HOTLINE_MEDIA__RTP_TIMEOUT_S": "3"}  # ends what was taken for a call and can't be hung up
+MEDIA_SETTINGS = {
+    "HOTLINE_MEDIA__RTP_TIMEOUT_S": "3",  # ends what was taken for a call and can't be hung up
+    "HOTLINE_LIMITS__CALLS_PER_S": "100000",
+}
 METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO", "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE")
 PIECES = (
     *(
