@@ -1,10 +1,12 @@
 """The recorder: a call's timeline into a WAV file that is valid at every second, without the call ever waiting.
 
-`WavRecorder` only queues; the one `RecorderThread` of a process writes all files, several times a second, sizes in the
-header last. A full or broken disk ends that recording, never the call.
+`WavRecorder` only queues; the one `RecorderThread` of a process writes each file twice a second, sizes in the header
+last. The files take turns: disk and interpreter are busy a little all the time, never long at once. A full or broken
+disk ends that recording, never the call.
 """
 
 import contextlib
+import itertools
 import logging
 import os
 import struct
@@ -23,7 +25,11 @@ logger = logging.getLogger(__name__)
 
 CHANNELS = 2
 SAMPLE_BYTES = 2
-WRITE_INTERVAL_S = 0.4
+WRITE_INTERVAL_S = 0.5
+TURNS = 20
+"""Parts of the interval, in each of which as large a share of the files is written."""
+CLOSED_A_TURN = 4
+"""Files closed in a turn: where the disk takes long for that, the others must not wait for it."""
 PCM = 1
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
@@ -65,9 +71,10 @@ class RecorderThread:
 
     def __init__(self, *, queue_s: float = 60.0) -> None:
         self.queue_s = queue_s
-        self._recorders: set[WavRecorder] = set()
+        self._recorders: deque[WavRecorder] = deque()  # the one that waited longest first
+        self._ending: deque[WavRecorder] = deque()
         self._lock = threading.Lock()  # guards _recorders and _stopping
-        self._wake = threading.Event()
+        self._stop = threading.Event()
         self._stopping = False
         self._failed = self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -83,7 +90,7 @@ class RecorderThread:
             recorders = list(self._recorders)
         for recorder in recorders:
             recorder.close()
-        self._wake.set()
+        self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -101,31 +108,37 @@ class RecorderThread:
         """Begins to write a recording; after `stop` it fails at once."""
         with self._lock:
             if not self._stopping:
-                self._recorders.add(recorder)
-                self._wake.set()
+                self._recorders.append(recorder)
                 return
         recorder.fail("the recorder is stopped")
         recorder.finish()
 
-    def wake(self) -> None:
-        """Writes now and not at the next interval."""
-        self._wake.set()
+    def end(self, recorder: "WavRecorder") -> None:
+        """Completes a recording out of turn."""
+        self._ending.append(recorder)
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(WRITE_INTERVAL_S)
-            self._wake.clear()
+            self._stop.wait(WRITE_INTERVAL_S / TURNS if self._recorders else WRITE_INTERVAL_S)
             with self._lock:
-                recorders = list(self._recorders)
-                if self._stopping and not recorders:
+                if self._stopping and not self._recorders:
                     return
-            for recorder in recorders:
-                if recorder.write_queued():
-                    with self._lock:
-                        self._recorders.remove(recorder)
-                        self._failed += recorder.error is not None
-                        self._dropped += recorder.dropped_samples
-                    recorder.finish()
+                turn = list(itertools.islice(self._recorders, -(-len(self._recorders) // TURNS)))
+                self._recorders.rotate(-len(turn))
+            for recorder in turn:
+                recorder.write_queued()
+            for _ in range(min(len(self._ending), CLOSED_A_TURN)):
+                self._end(self._ending.popleft())
+
+    def _end(self, recorder: "WavRecorder") -> None:
+        if recorder.complete:  # it was ended twice
+            return
+        recorder.complete_file()
+        with self._lock:
+            self._recorders.remove(recorder)
+            self._failed += recorder.error is not None
+            self._dropped += recorder.dropped_samples
+        recorder.finish()
 
 
 class WavRecorder:
@@ -155,6 +168,7 @@ class WavRecorder:
         self._queued = 0
         self._lock = threading.Lock()  # guards _queue, _queued, _closing and _unwanted
         self._closing = self._unwanted = False
+        self.complete = False
         self._closed = threading.Event()
         self._file: int | None = None
         self._size = 0
@@ -187,14 +201,14 @@ class WavRecorder:
         """Ends the recording; what is queued is still written. Idempotent."""
         with self._lock:
             self._closing = True
-        self._writer.wake()
+        self._writer.end(self)
 
     def discard(self) -> None:
         """Ends a recording that nobody wants: its file is removed, or never made. After `close` nothing changes."""
         with self._lock:
             self._unwanted = self._unwanted or not self._closing
             self._closing = True
-        self._writer.wake()
+        self._writer.end(self)
 
     def wait_closed(self, timeout: float) -> bool:
         """Whether the file was complete (or had failed) within `timeout` seconds."""
@@ -202,18 +216,21 @@ class WavRecorder:
 
     # The writer's side
 
-    def write_queued(self) -> bool:
-        """Writes what is queued and mends the header; returns whether the recording is over."""
+    def write_queued(self) -> None:
+        """Writes what is queued and mends the header."""
         with self._lock:
             queue, self._queue, self._queued = self._queue, deque(), 0
-            closing, unwanted = self._closing, self._unwanted
+            unwanted = self._unwanted
         with self._failing_alone():
             if self.error is None and not unwanted:
                 self._append(queue)
-        if closing:
-            with self._failing_alone():
-                self._close_file(keep=not unwanted)
-        return closing
+
+    def complete_file(self) -> None:
+        """Writes what is left and closes the file, or removes it where nobody wants it."""
+        self.write_queued()
+        self.complete = True
+        with self._failing_alone():
+            self._close_file(keep=not self._unwanted)
 
     def finish(self) -> None:
         """Tells that nothing follows."""

@@ -344,3 +344,24 @@ def test_a_track_of_one_party_has_one_channel(tmp_path, writer):
     with wave.open(str(path)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 8000)
         assert file.readframes(2000) == audio.astype("<i2").tobytes()
+
+
+def test_ends_of_many_recordings_do_not_write_the_others_each_time(tmp_path, writer, monkeypatch):
+    writes = []
+    real = os.pwrite
+    monkeypatch.setattr(module.os, "pwrite", lambda file, *rest: writes.append(file) or real(file, *rest))
+    going_on = [WavRecorder(tmp_path / f"{number}.wav", writer) for number in range(50)]
+    ending = [WavRecorder(tmp_path / f"end{number}.wav", writer) for number in range(50)]
+    until(lambda: len(list(tmp_path.iterdir())) == 100)
+    for recorder in going_on:
+        recorder.write(block(10))
+    writes.clear()
+    for recorder in ending:
+        recorder.write(block(10))
+        recorder.close()
+    assert all(recorder.wait_closed(WAIT_S) for recorder in ending)
+    assert len(writes) <= 2 * 100 + 50  # audio and header once, and those whose turn came twice meanwhile
+    for recorder in going_on:
+        recorder.close()
+        assert recorder.wait_closed(WAIT_S)
+        assert len(read(recorder.path)) == 10
