@@ -7,18 +7,20 @@ waits: a broker, a recognizer or a worker that is away costs the caller nothing 
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import asdict
+from typing import Any, Protocol
 
 from hotline.errors import ConflictError, HotlineError
 from ivr.acd import Acd
+from ivr.call_board import CallBoard
+from ivr.call_origin import CallOrigin
 from ivr.call_record import CallRecord
 from ivr.call_services import CallServices, Destination
 from ivr.captions import CALLER, OUR_SIDE
 from ivr.conversation import Conversation
 from ivr.flow_run import FlowRun
 from ivr.media.mixer import Role
-from ivr.media.types import Codec, MediaCall, RecordingSink, RemoteMedia, RtpAddress, Samples
+from ivr.media.types import MediaCall, RecordingSink, RemoteMedia, Samples
 from ivr.menu import (
     Answered,
     BridgeEnded,
@@ -36,30 +38,13 @@ from ivr.menu_events import LookedUp
 from ivr.party import Party
 from ivr.queue_place import QueuePlace
 from ivr.ringing import Signalling
+from ivr.sdp import unknown_remote
 from ivr.sip import CallEnd, Dialog, EndReason, Timer, TransferTarget
 
 log = logging.getLogger(__name__)
 
-STATE_TTL_S = 60
-STATE_REFRESH_S = 20.0
 CAPTIONS_TIMEOUT_S = 15.0
 Q850_CAUSES = {"media_timeout": 102, "internal_error": 41}  # what our BYE says (RFC 3326); else normal clearing
-
-
-@dataclass(frozen=True, kw_only=True)
-class CallOrigin:
-    """Where a call comes from and what for. `variables`: what a call of ours brings into its flow."""
-
-    direction: Literal["in", "out"]
-    purpose: Literal["flow", "internal", "outgoing"]
-    caller: str
-    called: str
-    peer: str = ""
-    sip_call_id: str = ""
-    display_name: str = ""
-    private: bool = False
-    flow: str = ""
-    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class Switch(Protocol):
@@ -95,12 +80,14 @@ class Call(Conversation):
         self._began = services.clock.monotonic()
         self._answered_at = services.clock.now()
         self.place = QueuePlace(self, switch.acd)
-        self._timers: dict[str, Timer] = {}
+        self._board = CallBoard(call_id, services.publisher, call_later=self.call_later, describe=self._state)
+        self._limit: Timer | None = None
+        self._patience: Timer | None = None  # with captions that do not end
         self._answer_sdp = ""  # what an inbound call is answered with when its time comes
         self.flow = None if machine is None else FlowRun(self, machine, services.languages, services.clock)
         self.caller = caller(self)
         self.parties[CALLER] = self.caller
-        remote = self.caller.remote or _unknown_remote(origin.peer, self.caller.codecs[0])
+        remote = self.caller.remote or unknown_remote(origin.peer, self.caller.codecs[0])
         self.sample_rate = remote.codec.sample_rate
         self.record = CallRecord(
             call_id,
@@ -116,6 +103,7 @@ class Call(Conversation):
             sink = self.record.open_sink()
             undo.callback(sink.discard)
             tap = self.record.tap(CALLER, speaker=CALLER)
+            undo.callback(self.record.captions.give_up)
             undo.callback(tap.finish)
             self.media: MediaCall = services.engine.open(listener=self.caller, remote=remote, sink=sink, tap=tap)
             undo.pop_all()
@@ -147,11 +135,11 @@ class Call(Conversation):
 
     def start(self) -> None:
         """The far end knows that the call stands: the flow begins."""
-        if self.ended:
+        if self.ended or self._limit is not None:
             return
+        self._limit = self.call_later(self.services.max_call_s, lambda: self.end("time_limit"))
         self.publish("call.answered", **self._identity())
-        self._refresh_state()
-        self._timers["limit"] = self.call_later(self.services.max_call_s, lambda: self.end("time_limit"))
+        self._board.begin()
         if self.flow is not None:
             self.step(
                 Answered(
@@ -166,13 +154,15 @@ class Call(Conversation):
     def answer(self) -> None:
         """Takes a call that still rings, for those it is put through to; one that stands stays as it is."""
         caller = self.caller
-        if caller.dialog is None or caller.remote is None:
+        if caller.established:
+            return
+        if caller.dialog is None or not self._answer_sdp:
             raise ConflictError("this call waits for somebody to answer it")
-        if not caller.established:
-            caller.established = True
-            caller.dialog.answer(self._answer_sdp)
-            self.answered()
-            self.start()
+        caller.established = caller.connected = True
+        caller.dialog.answer(self._answer_sdp)
+        self.answered()
+        self.start()
+        self.remix()  # he hears ringing from us now
 
     def answer_later(self, sdp: str) -> None:
         """The call rings until `answer`."""
@@ -241,7 +231,7 @@ class Call(Conversation):
             return self.services.directory.caller_id(destination.name), ""
         if self.origin.private:
             return "", ""
-        return (self.origin.called if self.origin.direction == "out" else self.origin.caller), self.origin.display_name
+        return self.origin.number, self.origin.display_name
 
     def begin_captions(self, party: Party) -> None:
         if party.tap is not None:
@@ -257,28 +247,24 @@ class Call(Conversation):
         self.place.party_left(party)
 
     def left_alone(self) -> None:
-        if self.place.by_staff:
-            return
-        if self.flow is not None and self.caller.established:
+        if self.flow is None or not self.caller.established:
+            self.end("completed")
+        elif self.caller.connected and not self.place.by_staff:
             self.caller.connected = False
             self.remix()
             self.step(BridgeEnded())
-        else:
-            self.end("completed")
 
     def announced(self, text: str, start_ms: int, end_ms: int) -> None:
         self.note("prompt", start_ms=start_ms, end_ms=end_ms, text=text)
         self.record.captions.said(OUR_SIDE, text, start_ms, end_ms)
-        if not self.ended:
-            self._put_state()
+        self._board.put()
 
     def hang_up(self, party: str = CALLER) -> None:
         """The party leaves; the caller: the whole call ends. Again, nothing."""
         if party == CALLER:
             self.end("completed")
         elif party in self._ringings:
-            self.cancel_ringing(party)
-            self.settle()
+            self._ringings[party].give_up()
         elif party in self.parties:
             self.remove(self.parties[party])
 
@@ -369,10 +355,12 @@ class Call(Conversation):
 
     def absorb(self, other: "Call", *, instead_of: Party, without: Party) -> None:
         """Those who talk in `other` go on here, but for `without`, in the place of `instead_of`; `other` is over."""
-        for party in list(other.parties.values()):
-            if party is not without and party.connected:
+        for party in sorted(
+            other.parties.values(), key=lambda party: party.is_caller
+        ):  # with his leg the rest would end
+            if party is not without and party.connected and party.role is not Role.SUPERVISOR:
                 del other.parties[party.name]
-                self._adopt(party, name=other.origin.caller if party.is_caller else party.name)
+                self._adopt(party, name=(other.origin.number or "anonymous") if party.is_caller else party.name)
         self._transferred(instead_of, without.name)
         self.remove(instead_of)
         without.hang_up()
@@ -387,6 +375,7 @@ class Call(Conversation):
         self.media.adopt(party.leg, party.leg_name)
         party.room, party.role = self, Role.SEAT
         party.held, party.connected, party.plays = False, False, ""
+        party.track = None  # it is a file of the other call's
         if party.tap is not None:
             party.tap.rebase(self.offset_ms())
         self.parties[party.name] = party
@@ -404,56 +393,44 @@ class Call(Conversation):
             leg_name=f"{replaced.name}/{self._legs}",
         )
         party.dialog, party.remote, party.established = dialog, remote, True
-        party.supervision, party.queued, replaced.queued = replaced.supervision, replaced.queued, False
         self.open_leg(party)
-        self.parties[party.name] = party
+        party.supervision, party.held, party.muted = replaced.supervision, replaced.held, replaced.muted
+        party.queued, replaced.queued = replaced.queued, ""
         replaced.hang_up()
         replaced.leg.close()
-        self.record.captions.finish(replaced.leg_name)
-        self.post(lambda: self.connect(party))
+        self._tell_left(replaced)
+        self.party_left(replaced)
+        self.parties[party.name] = party
+        self.connect(party)
         return party
 
     # --- what is known of it elsewhere ---
 
     def _heard(self, speaker: str, text: str, end_ms: int, final: bool) -> None:
-        if final and not self.ended:
-            self._put_state()
+        if final:
+            self._board.put()
         if speaker == CALLER and self.flow is not None and not self.ended:
             self.flow.heard(text, end_ms, final=final)
 
     def _identity(self) -> dict[str, Any]:
         return {
-            "caller": self.origin.caller,
-            "called": self.origin.called,
+            **{name: getattr(self.origin, name) for name in ("caller", "called", "direction", "purpose")},
             "node": self.services.node,
             "answered_at": self._answered_at.isoformat(),
-            "direction": self.origin.direction,
-            "purpose": self.origin.purpose,
         }
 
-    def _put_state(self) -> None:
+    def _state(self) -> dict[str, Any]:
         parties = [
             {"name": p.name, "role": p.role.name.lower(), "held": p.held or p.far_held, "muted": p.muted}
             for p in self.parties.values()
             if p.connected
         ]
-        state = {
-            "call_id": self.call_id,
-            **self._identity(),
-            "parties": parties,
-            "captions": list(self.record.captions.recent),
-        }
-        self.services.publisher.put_state("call", self.call_id, state, ttl_s=STATE_TTL_S)
-
-    def _refresh_state(self) -> None:
-        if not self.ended:
-            self._put_state()
-            self._timers["state"] = self.call_later(STATE_REFRESH_S, self._refresh_state)
+        captions = list(self.record.captions.recent)
+        return {"call_id": self.call_id, **self._identity(), "parties": parties, "captions": captions}
 
     def publish(self, name: str, **data: Any) -> None:
         self.services.publish(name, call_id=self.call_id, **data)
-        if "state" in self._timers and not self.ended:
-            self._put_state()
+        self._board.put()
 
     def note(self, kind: str, **data: Any) -> None:
         self.record.note(kind, **data)
@@ -463,10 +440,8 @@ class Call(Conversation):
     def end(self, reason: str) -> None:
         """Our side ends the call."""
         if not self.ended:
-            try:
-                self.caller.hang_up(q850=Q850_CAUSES.get(reason))
-            finally:  # whatever becomes of the BYE, the call is over
-                self._finish(reason)
+            self.caller.hang_up(q850=Q850_CAUSES.get(reason))
+            self._finish(reason)
 
     def moved(self) -> None:
         """The parties go on in another call."""
@@ -480,19 +455,20 @@ class Call(Conversation):
             self.flow.finish(duration_ms)
         self._leave_everybody()
         self.ended = True
-        self._cancel_timers()
+        if self._limit is not None:
+            self._limit.cancel()
+        self._board.finish()
         for party in self.parties.values():
             self.note("quality", party=party.name, **asdict(party.leg.quality()))
         self.note("ended", reason=reason, duration_ms=duration_ms)
         answered = self.record.kept
+        self._patience = self.call_later(CAPTIONS_TIMEOUT_S, self.record.give_up_captions)
         self.record.finish()
         if self.caller.room is self:  # else his leg is another call's now
             self.media.close()
         self.publish("call.ended" if answered else "call.failed", reason=reason, duration_ms=duration_ms)
-        self.services.publisher.drop_state("call", self.call_id)
         if not answered and self.origin.flow and self.origin.direction == "out":
             self._tell_failure(reason)
-        self._timers["captions"] = self.call_later(CAPTIONS_TIMEOUT_S, self.record.give_up_captions)
 
     def _leave_everybody(self) -> None:
         """Whoever is still there hears that the call is over."""
@@ -502,8 +478,7 @@ class Call(Conversation):
         self._ringings.clear()
         for party in self.parties.values():
             if party is not self.caller:
-                with contextlib.suppress(Exception):
-                    party.hang_up()
+                party.hang_up()
                 if party.connected:
                     self.note("left", party=party.name, offset_ms=self.offset_ms())
                 self.party_left(party)
@@ -519,17 +494,6 @@ class Call(Conversation):
         )
 
     def _closed(self) -> None:
-        self._cancel_timers()
+        if self._patience is not None:
+            self._patience.cancel()
         self._on_closed()
-
-    def _cancel_timers(self) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-
-
-def _unknown_remote(peer: str, codec: Codec) -> RemoteMedia:
-    """A far end that has not yet said where it listens, nor that it speaks our first `codec`: nothing is sent to it."""
-    return RemoteMedia(
-        address=RtpAddress(peer.strip("[]") or "127.0.0.1", 9), codec=codec, telephone_event=None, send=False
-    )

@@ -13,7 +13,8 @@ Who hears whom is `mixer.mix_of` of the parties; who is alone hears music, or ri
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from hotline.errors import ConflictError, HotlineError, InvalidInputError, NotFoundError
@@ -24,20 +25,13 @@ from ivr.media.tones import ringback
 from ivr.media.types import MediaCall, RecordingSink, Samples
 from ivr.party import Party, Room
 from ivr.ringing import REFUSALS, Ringing, Signalling
-from ivr.sip import EndReason, SipTarget
+from ivr.sip import SipTarget
 
 MUSIC: Final = "hold_music"
 RINGBACK: Final = "ringback"
 WAITING_TOKEN = 0
 """What plays while somebody waits; nobody asks when it ends."""
 ANNOUNCEMENT_TOKEN = -1
-STATUS: Mapping[str, int] = {
-    EndReason.BUSY: 486,
-    EndReason.NO_ANSWER: 408,
-    EndReason.REJECTED: 603,
-    EndReason.UNREACHABLE: 503,
-}
-"""What a phone that asked for a transfer is told."""
 
 Answered = Callable[[Party], None]
 Failed = Callable[[str], None]
@@ -77,7 +71,7 @@ class Conversation(Room, ABC):
 
     @abstractmethod
     def left_alone(self) -> None:
-        """Nobody is left to talk with, nor rung: the flow goes on, or the call is over."""
+        """Nobody is left to talk with, nor rung for one who talks: the flow goes on, or the call is over."""
 
     @abstractmethod
     def party_left(self, party: Party) -> None:
@@ -105,11 +99,18 @@ class Conversation(Room, ABC):
         name = destination.name
         if name in self.parties or name in self._ringings:
             raise ConflictError(f"{name} is in the call already")
-        self._start_ringing(destination, lambda target: self._open_party(destination, target, role), answered, failed)
+        self._start_ringing(
+            destination, role, lambda target: self._open_party(destination, target, role), answered, failed
+        )
 
     def ring_caller(self, destination: Destination, *, answered: Answered, failed: Failed) -> None:
-        """Rings the one whom the call is for (a call of ours)."""
-        self._start_ringing(destination, lambda _target: self.caller, answered, failed)
+        """Rings the one whom the call is for (a call of ours): he has one leg, so one phone after another."""
+
+        def open_party(target: SipTarget) -> Party:
+            self.caller.local_host = self.signalling.host_towards(target)
+            return self.caller
+
+        self._start_ringing(replace(destination, at_once=False), Role.CALLER, open_party, answered, failed)
 
     def cancel_ringing(self, name: str) -> None:
         """Stops ringing somebody, or drops one who answered and does not yet take part."""
@@ -123,6 +124,7 @@ class Conversation(Room, ABC):
     def _start_ringing(
         self,
         destination: Destination,
+        role: Role,
         open_party: Callable[[SipTarget], Party],
         answered: Answered,
         failed: Failed,
@@ -134,17 +136,20 @@ class Conversation(Room, ABC):
             self.parties[party.name] = party
             answered(party)
             self.remix()
+            self.settle()  # others may have left while it rang
 
         def on_failed(reason: str) -> None:
             del self._ringings[name]
             self.publish("call.party_failed", party=name, reason=reason)
             failed(reason)
             self.remix()
+            self.settle()
 
         number, display_name = self.shown_to(destination)
         self._ringings[name] = Ringing(
             destination.targets,
             at_once=destination.at_once,
+            role=role,
             signalling=self.signalling,
             caller=number,
             display_name=display_name,
@@ -195,7 +200,7 @@ class Conversation(Room, ABC):
         if party.connected or self.ended:
             return
         party.connected = True
-        if party.role is Role.SEAT:
+        if party.role is Role.SEAT and self.caller.established:
             self.caller.connected = True
         self.begin_captions(party)
         role = party.role.name.lower()
@@ -207,8 +212,12 @@ class Conversation(Room, ABC):
 
     def remove(self, party: Party) -> None:
         """The party leaves, its phone is hung up; the caller's leg stays silent where others go on without him."""
-        if self.parties.get(party.name) is not party:
-            return
+        if not self.ended and self.parties.get(party.name) is party:
+            self._drop(party)
+            self.remix()
+            self.settle()
+
+    def _drop(self, party: Party) -> None:
         party.hang_up()
         was_connected, party.connected, party.established = party.connected, False, False
         if not party.is_caller:
@@ -216,22 +225,30 @@ class Conversation(Room, ABC):
             (party.leg.close if was_connected else party.drop_media)()
         self._end_consultation(party)
         if was_connected:
-            self.note("left", party=party.name, offset_ms=self.media.offset_ms())
-            self.publish("call.party_left", party=party.name)
+            self._tell_left(party)
         self.party_left(party)
-        self.remix()
-        self.settle()
+
+    def _tell_left(self, party: Party) -> None:
+        self.note("left", party=party.name, offset_ms=self.media.offset_ms())
+        self.publish("call.party_left", party=party.name)
 
     def settle(self) -> None:
-        """Looks whether there is still a conversation."""
-        if self.ended or self._ringings or not any(party.connected for party in self.parties.values()):
+        """Looks whether there is still a conversation: two who talk, or one for whom somebody is rung."""
+        talkers = [p for p in self.parties.values() if p.established and p.connected and p.role is not Role.SUPERVISOR]
+        if self.ended or len(talkers) > 1 or (talkers and self._rung):
             return
-        talkers = [p for p in self.parties.values() if p.connected and p.role is not Role.SUPERVISOR]
-        if len(talkers) < 2:
-            for party in list(self.parties.values()):
-                if party.role is Role.SUPERVISOR:
-                    self.remove(party)
-            self.left_alone()
+        for name, ringing in list(self._ringings.items()):
+            if ringing.role is Role.SUPERVISOR:
+                self.cancel_ringing(name)
+        for party in list(self.parties.values()):
+            if party.role is Role.SUPERVISOR:
+                self._drop(party)
+        self.left_alone()
+
+    @property
+    def _rung(self) -> bool:
+        """Whether somebody is rung to talk."""
+        return any(ringing.role is not Role.SUPERVISOR for ringing in self._ringings.values())
 
     def remix(self) -> None:
         """Who hears whom, and what those hear who wait."""
@@ -258,7 +275,7 @@ class Conversation(Room, ABC):
         ]
         if not party.connected or party.role is Role.SUPERVISOR or any(partner.talking for partner in partners):
             return ""
-        if self._ringings:
+        if self._rung:
             return RINGBACK
         return "" if any(partner.held for partner in partners) else MUSIC  # who holds somebody hears nothing
 
@@ -371,7 +388,7 @@ class Conversation(Room, ABC):
             return  # done already
         party = self._transferor(name)
         destination = self.services.destination(target)
-        self.ring(destination, role=Role.SEAT, answered=self.connect, failed=lambda _reason: self.settle())
+        self.ring(destination, role=Role.SEAT, answered=self.connect, failed=_nothing)
         self._transferred(party, target)
         self.remove(party)
 
@@ -390,16 +407,17 @@ class Conversation(Room, ABC):
             if dialog is not None:
                 dialog.transfer_progress(REFUSALS.get(reason, 500))
             party.held = False
-            self.settle()
 
         self.ring(destination, role=Role.SEAT, answered=answered, failed=failed)
         party.held = True
         self.remix()
 
     def consult(self, name: str, target: str) -> None:
-        """The party talks to the target while the others wait."""
+        """The party talks to the target while the others wait; one consultation at a time."""
         if self._consultations.get(name) == target:
             return
+        if self._consultations:
+            raise ConflictError(f"{next(iter(self._consultations))} consults somebody already")
         party = self._transferor(name)
         destination = self.services.destination(target)
         waiting = [p for p in self.parties.values() if p is not party and p.connected and not p.held]
@@ -451,8 +469,8 @@ class Conversation(Room, ABC):
         return party
 
     def _needs_conversation(self) -> None:
-        if not self.caller.connected:
-            raise ConflictError("the caller does not talk with anybody")
+        if not any(party.connected and party.role is Role.SEAT for party in self.parties.values()):
+            raise ConflictError("nobody talks in this call")
 
     def _transferred(self, party: Party, target: str) -> None:
         """The party hands over, to somebody who does not know whom it held."""

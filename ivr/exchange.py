@@ -1,15 +1,17 @@
 """The exchange: answers invitations, places calls, brings callers and seats together, and knows who talks to whom."""
 
+import contextlib
 import logging
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hotline.bus import Event
 from hotline.errors import ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
 from ivr.acd import Acd, Seats
-from ivr.call import Call, CallOrigin
+from ivr.call import Call
+from ivr.call_origin import CallOrigin
 from ivr.call_services import CallServices
 from ivr.dialplan import ToExtension, ToTrunk
 from ivr.media.mixer import CALLER, Role
@@ -32,13 +34,8 @@ log = logging.getLogger(__name__)
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 REMEMBERED_CALLS = 10_000
 """Ids of calls of ours that are not placed again."""
-STATUS: Mapping[str, int] = {
-    EndReason.BUSY: 486,
-    EndReason.NO_ANSWER: 480,
-    EndReason.REJECTED: 603,
-    EndReason.UNREACHABLE: 480,
-}
-"""What a phone hears when the one it called was not reached."""
+CITIZENS = ("flow", "outgoing", "internal")
+"""Which of two calls that are joined goes on: the one that has a citizen in it, before all one that came to us."""
 
 
 class Exchange:
@@ -110,9 +107,10 @@ class Exchange:
             call.answer()
             call.connect(party)
 
-        call.answer_later(caller.sdp_answer(offer))
-        dialog.ring()
-        call.ring(self._services.inside(extension), role=Role.SEAT, answered=answered, failed=_refuse(call, dialog))
+        with _undone(call):
+            call.answer_later(caller.sdp_answer(offer))
+            dialog.ring()
+            call.ring(self._services.inside(extension), role=Role.SEAT, answered=answered, failed=_refuse(call, dialog))
         return caller, None
 
     def _dial_from_desk(self, invitation: Invitation, dialog: Dialog, number: str) -> tuple[CallHandler, None]:
@@ -123,11 +121,9 @@ class Exchange:
         call = self._open(
             _desk_origin(invitation, purpose="outgoing", called=number),
             machine=None,
-            caller=lambda call: self._outgoing(call, number),
+            caller=self._citizen,
         )
         phone = _incoming(extension, Role.SEAT, call, invitation, dialog)
-        call.open_leg(phone)
-        call.parties[phone.name] = phone
 
         def answered(party: Party) -> None:
             phone.established = True
@@ -136,8 +132,11 @@ class Exchange:
             call.connect(phone)
             call.start()
 
-        dialog.ring()
-        call.ring_caller(destination, answered=answered, failed=_refuse(call, dialog))
+        with _undone(call):
+            call.open_leg(phone)
+            call.parties[phone.name] = phone
+            dialog.ring()
+            call.ring_caller(destination, answered=answered, failed=_refuse(call, dialog))
         return phone, None
 
     def _take_over(self, invitation: Invitation, dialog: Dialog) -> tuple[CallHandler, str | None]:
@@ -166,9 +165,10 @@ class Exchange:
         call = self._open(
             CallOrigin(direction="out", purpose="outgoing", caller=extension, called=number),
             machine=None,
-            caller=lambda call: self._outgoing(call, number),
+            caller=self._citizen,
             call_id=call_id,
         )
+        self._remember(call_id)
 
         def caller_answered(_party: Party) -> None:
             call.caller.connected = True
@@ -192,6 +192,7 @@ class Exchange:
         machine = self._services.outbound_flows.get(flow)
         if machine is None:
             raise NotFoundError(f"no flow for calls of ours named {flow[:64]}")
+        self._remember(call_id)
         try:
             destination = self._services.outside(number)
             call = self._open(
@@ -204,7 +205,7 @@ class Exchange:
                     variables=variables,
                 ),
                 machine=machine,
-                caller=lambda call: self._outgoing(call, number),
+                caller=self._citizen,
                 call_id=call_id,
             )
         except (NotFoundError, UnavailableError) as error:
@@ -223,18 +224,16 @@ class Exchange:
     def _is_placed(self, call_id: str) -> bool:
         if not CALL_ID.fullmatch(call_id):
             raise InvalidInputError(f"not a call id: {call_id[:64]!r}")
-        if call_id in self._placed or call_id in self._calls:
-            return True
+        return call_id in self._placed or call_id in self._calls
+
+    def _remember(self, call_id: str) -> None:
         self._placed[call_id] = None
         if len(self._placed) > REMEMBERED_CALLS:
             del self._placed[next(iter(self._placed))]
-        return False
 
-    def _outgoing(self, call: Call, number: str) -> Party:
-        """The one whom a call of ours is for; where he is rung, and from which address, is known later."""
-        targets = self._services.directory.outside(number)
-        host = self._signalling.host_towards(targets[0]) if targets else ""
-        return Party(CALLER, role=Role.CALLER, room=call, local_host=host, codecs=self._services.codecs)
+    def _citizen(self, call: Call) -> Party:
+        """The one whom a call of ours is for; from which address he is rung is known when he is."""
+        return Party(CALLER, role=Role.CALLER, room=call, codecs=self._services.codecs)
 
     def _open(
         self,
@@ -260,7 +259,7 @@ class Exchange:
 
     def _distribute(self, command: QueueCommand) -> None:
         call = self._calls.get(command.call)
-        if call is None:
+        if call is None or call.ended:
             return
         match command:
             case RingSeats(_, seats):
@@ -279,7 +278,7 @@ class Exchange:
     def transfer_attended(self, call: Call, party: Party, target: TransferTarget) -> None:
         """REFER with Replaces: the others of this call and of the phone's other call talk to each other.
 
-        A caller of the hotline stays in his call, whichever of the two the phone named.
+        A citizen stays in his call, whichever of the two the phone named.
         """
         found = None if target.replaces is None else self._find(target.replaces)
         if found is None:
@@ -289,9 +288,11 @@ class Exchange:
             raise ForbiddenError("a phone joins calls of its own")
         if not any(p.connected for p in other.parties.values() if p is not held):
             raise UnavailableError("the other call is not answered yet")
+        if not party.connected:
+            raise UnavailableError("the phone does not talk with anybody in this call")
         if party.dialog is not None:
             party.dialog.transfer_progress(200)
-        if other.origin.purpose == "flow" and call.origin.purpose != "flow":
+        if CITIZENS.index(other.origin.purpose) < CITIZENS.index(call.origin.purpose):
             other.absorb(call, instead_of=held, without=party)
         else:
             call.absorb(other, instead_of=party, without=held)
@@ -370,6 +371,16 @@ def _incoming(name: str, role: Role, call: Call, invitation: Invitation, dialog:
     party.dialog = dialog
     party.remote = None if invitation.offer is None else invitation.offer.remote
     return party
+
+
+@contextlib.contextmanager
+def _undone(call: Call) -> Iterator[None]:
+    """A call that cannot be put through leaves nothing behind."""
+    try:
+        yield
+    except Exception:
+        call.end(EndReason.ERROR)
+        raise
 
 
 def _desk_origin(invitation: Invitation, *, purpose: Any, called: str) -> CallOrigin:

@@ -1,5 +1,6 @@
 """A party of a call: one far end, with its signalling, its media and how far it takes part."""
 
+import logging
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from ivr.media.mixer import Party as Voice
 from ivr.media.types import Codec, Leg, RecordingSink, RemoteMedia
 from ivr.sdp import DEFAULT_CODECS, Offer, SessionVersion, parse_answer, write_answer, write_offer
 from ivr.sip import CallEnd, Dialog, TransferTarget
+
+log = logging.getLogger(__name__)
 
 
 class Room(Protocol):
@@ -63,7 +66,7 @@ class Party:
         *,
         role: Role,
         room: Room,
-        local_host: str,
+        local_host: str = "",
         extension: str | None = None,
         leg_name: str = "",
         codecs: Sequence[Codec] = DEFAULT_CODECS,
@@ -85,10 +88,10 @@ class Party:
         self.was_held = False  # by the far end, as was noted last
         self.muted = False
         self.supervision: Supervision | None = None
-        self.queued = False  # a seat that the distributor chose
+        self.queued = ""  # of a seat that the distributor chose: for which call
         self.plays = ""  # what it hears while it waits: `music`, `ringback`, or nothing
         self._leg: Leg | None = None
-        self._local_host = local_host
+        self.local_host = local_host  # of one that is rung: known when it is
         self.codecs = codecs
         self._session_id = secrets.randbelow(2**31)
         self._version = SessionVersion()
@@ -134,10 +137,13 @@ class Party:
         self.leg.close()
 
     def hang_up(self, *, q850: int | None = None) -> None:
-        """Ends its signalling, in whatever state."""
+        """Ends its signalling, in whatever state; a fault there keeps nobody else in the call."""
         self.setup = None
         if self.dialog is not None:
-            self.dialog.hang_up(q850=q850)
+            try:
+                self.dialog.hang_up(q850=q850)
+            except Exception:
+                log.exception("%s was not hung up properly", self.name)
 
     # --- SDP ---
 
@@ -146,7 +152,7 @@ class Party:
         codecs = self.codecs if self.remote is None else (self.remote.codec,)
         return self._version.describe(
             lambda version: write_offer(
-                host=self._local_host,
+                host=self.local_host,
                 port=self.leg.local_port,
                 session_id=self._session_id,
                 version=version,
@@ -158,7 +164,7 @@ class Party:
         """Our answer to `offer`."""
         return self._version.describe(
             lambda version: write_answer(
-                offer, host=self._local_host, port=self.leg.local_port, session_id=self._session_id, version=version
+                offer, host=self.local_host, port=self.leg.local_port, session_id=self._session_id, version=version
             )
         )
 

@@ -25,15 +25,21 @@ class QueuePlace:
         self._call = call
         self._acd = acd
         self.queue = ""
+        self._since_ms = 0
         self.by_staff = False
 
     def enter(self, queue: str) -> None:
         """The caller waits from now on."""
         self.queue = queue
-        self._call.note("queued", queue=queue, offset_ms=self._call.offset_ms())
+        self._since_ms = self._call.offset_ms()
+        self._call.note("queued", queue=queue, offset_ms=self._since_ms)
         self._call.publish("call.queued", queue=queue)
+        self._join()
+
+    def _join(self) -> None:
+        waited_s = (self._call.offset_ms() - self._since_ms) / 1000
         try:
-            self._acd.submit(CallerJoined(self._call.call_id, queue))
+            self._acd.submit(CallerJoined(self._call.call_id, self.queue, waited_s=waited_s))
         except NotFoundError as error:
             log.error("call %s: %s", self._call.call_id, error)
             self._call.post(lambda: self.overflow("closed"))
@@ -43,14 +49,18 @@ class QueuePlace:
         if self.queue:
             self._acd.submit(CallerLeft(self._call.call_id))
             self._left("left")
+            self.cancel(tuple(party.name for party in self._call.parties.values() if party.queued))
 
     def transfer(self, party: Party, queue: str) -> None:
         """A seat puts the caller back into a queue and leaves; the caller hears music."""
         call = self._call
-        if self.queue == queue:
-            return
-        if call.flow is None or party.is_caller:
+        if call.flow is None or party.is_caller or not call.caller.connected:
             raise ConflictError("only a seat can put a caller of the hotline into a queue")
+        if any(other.queued and other.connected for other in call.parties.values() if other is not party):
+            raise ConflictError("another seat of a queue talks to the caller")
+        if queue not in call.services.flow.flow.queues:
+            raise NotFoundError(f"no queue named {queue}")
+        self.leave()
         self.by_staff = True
         call.remove(party)
         self.enter(queue)
@@ -64,7 +74,7 @@ class QueuePlace:
         call = self._call
 
         def answered(party: Party) -> None:
-            party.queued = True
+            party.queued = call.call_id
             self._acd.submit(SeatTookCall(call.call_id, seat))
 
         def failed(reason: str) -> None:
@@ -74,24 +84,27 @@ class QueuePlace:
             call.ring(call.services.inside(seat), role=Role.SEAT, answered=answered, failed=failed)
         except HotlineError as error:
             log.warning("call %s: seat %s cannot be rung: %s", call.call_id, seat, error)
-            call.post(lambda: failed(EndReason.UNREACHABLE))
+            reason = EndReason.BUSY if isinstance(error, ConflictError) else EndReason.UNREACHABLE
+            call.post(lambda: failed(reason))
 
     def cancel(self, seats: tuple[str, ...]) -> None:
         """The seats are wanted no more."""
         for seat in seats:
             party = self._call.parties.get(seat)
-            if party is not None:
-                party.queued = False
+            if party is not None and not party.connected:
+                party.queued = ""
             self._call.cancel_ringing(seat)
 
     def connect(self, seat: str) -> None:
         """The distributor gives the caller to a seat that answered."""
         call = self._call
         party = call.parties.get(seat)
-        if call.ended or party is None:  # gone meanwhile
+        if party is None or not self.queue:  # one of the two is gone meanwhile
             self._acd.submit(ConversationEnded(call.call_id, seat))
-            if not call.ended and self.queue:
-                self.enter(self.queue)
+            if self.queue:
+                self._join()
+            else:
+                call.cancel_ringing(seat)
             return
         self._left("connected")
         if self.by_staff:
@@ -117,9 +130,9 @@ class QueuePlace:
 
     def party_left(self, party: Party) -> None:
         """A seat that the distributor chose is free again."""
-        if party.queued:
-            party.queued = False
-            self._acd.submit(ConversationEnded(self._call.call_id, party.name))
+        call_id, party.queued = party.queued, ""
+        if call_id and party.extension is not None:
+            self._acd.submit(ConversationEnded(call_id, party.extension))
 
     def _left(self, reason: str) -> None:
         if self.queue:

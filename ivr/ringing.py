@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from hotline.errors import HotlineError
+from ivr.media.mixer import Role
 from ivr.party import Party
 from ivr.sip import CallEnd, Dialog, EndReason, OutgoingHandler, SipTarget, Timer
 
@@ -20,6 +21,7 @@ REFUSALS: Mapping[str, int] = {
     EndReason.NO_ANSWER: 480,
     EndReason.REJECTED: 603,
     EndReason.UNREACHABLE: 480,
+    EndReason.CANCELLED: 487,
 }
 """The status that a phone gets which wanted to have somebody rung."""
 
@@ -56,6 +58,7 @@ class Ringing:
         targets: Sequence[SipTarget],
         *,
         at_once: bool,
+        role: Role,
         signalling: Signalling,
         caller: str,
         display_name: str,
@@ -68,6 +71,7 @@ class Ringing:
     ) -> None:
         self._targets = list(targets)
         self._at_once = at_once
+        self.role = role
         self._signalling = signalling
         self._caller = caller
         self._display_name = display_name
@@ -94,6 +98,12 @@ class Ringing:
         for party in self._parties:
             self._drop(party)
         self._parties.clear()
+
+    def give_up(self) -> None:
+        """Somebody does not want to wait any more: it has failed."""
+        if not self._over:
+            self.cancel()
+            self._failed(EndReason.CANCELLED)
 
     def on_ringing(self, party: Party) -> None:
         told, self._ringing = self._ringing, None

@@ -185,3 +185,10 @@ def _audio(
         f"a=ptime:{DEFAULT_PTIME_MS}",
         f"a={direction.value}",
     ]
+
+
+def unknown_remote(peer: str, codec: Codec) -> RemoteMedia:
+    """A far end that has not yet said where it listens, nor that it speaks our first `codec`: nothing is sent to it."""
+    return RemoteMedia(
+        address=RtpAddress(peer.strip("[]") or "127.0.0.1", 9), codec=codec, telephone_event=None, send=False
+    )

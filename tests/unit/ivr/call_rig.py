@@ -1,11 +1,13 @@
 """A call with in-memory signalling, media and recognition: the site around it that tests of calls share."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from media_rig import Engine, Media, Sink
 
 from hotline.bus import BackgroundPublisher, Event, MemoryBus
 from hotline.clock import ManualClock
@@ -19,16 +21,7 @@ from ivr.exchange import Exchange
 from ivr.flow import Flow
 from ivr.flow_run import Languages
 from ivr.journal import Journal, JournalWriter
-from ivr.media.types import (
-    AudioTap,
-    Codec,
-    DirectionQuality,
-    MediaListener,
-    RecordingSink,
-    RemoteMedia,
-    Samples,
-    StreamQuality,
-)
+from ivr.media.types import Codec
 from ivr.menu import MenuMachine, load_flow
 from ivr.prompts import PromptLibrary
 from ivr.queue import Distributor
@@ -86,131 +79,6 @@ class LoopTimer:
 
     def cancel(self) -> None:
         self.cancelled = True
-
-
-@dataclass
-class Media:
-    """A MediaCall and the engine that made it."""
-
-    clock: ManualClock
-    listener: MediaListener
-    sink: RecordingSink | None
-    remote: RemoteMedia | None
-    opened: float
-    plays: list[tuple[int, Samples]] = field(default_factory=list)
-    stopped: int = 0
-    closed: bool = False
-    local_port: int = 20000
-    name: str = "caller"
-    looped: bool = False  # music, until it is stopped
-    digits: str = ""
-    legs: dict[str, "Media"] = field(default_factory=dict)
-    mix: dict[tuple[str, str], float] = field(default_factory=dict)
-    recording: bool = True
-    tap: AudioTap | None = None
-
-    def play(self, samples: Samples, *, token: int, loop: bool = False) -> None:
-        self.plays.append((token, samples))
-        self.looped = loop
-
-    def stop_playing(self) -> None:
-        self.stopped += 1
-        self.looped = False
-        self.listener.on_playback_ended(self.plays[-1][0], False, self.offset_ms())
-
-    def info_digit(self, digit: str) -> None:
-        self.listener.on_digit(digit, self.offset_ms())
-
-    def send_digits(self, digits: str) -> None:
-        self.digits += digits
-
-    def quality(self) -> StreamQuality:
-        return StreamQuality(received=DirectionQuality(packets=50))
-
-    def add_leg(
-        self,
-        name: str,
-        *,
-        listener: MediaListener,
-        remote: RemoteMedia | None,
-        tap: AudioTap | None = None,
-        track: RecordingSink | None = None,
-    ) -> "Media":
-        assert name not in self.legs
-        self.legs[name] = Media(self.clock, listener, None, remote, self.opened, name=name, tap=tap)
-        return self.legs[name]
-
-    def set_mix(self, mix: Mapping[tuple[str, str], float]) -> None:
-        self.mix = dict(mix)
-
-    def pause_recording(self) -> None:
-        self.recording = False
-
-    def resume_recording(self) -> None:
-        self.recording = True
-
-    def adopt(self, leg: "Media", name: str) -> None:
-        if leg.sink is not None:  # a caller's: its own call ends
-            leg.sink.close()
-            leg.sink = None
-        self.legs[name], leg.name = leg, name
-
-    def hears(self, hearer: str, source: str) -> bool:
-        """Whether one party hears another, by their names in the call."""
-        return any(
-            gain > 0 for (h, s), gain in self.mix.items() if (h.split("/")[0], s.split("/")[0]) == (hearer, source)
-        )
-
-    def update(self, remote: RemoteMedia) -> None:
-        self.remote = remote
-
-    def offset_ms(self) -> int:
-        return int((self.clock.monotonic() - self.opened) * 1000)
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            if self.sink is not None:
-                self.sink.close()
-
-    def finish_playing(self) -> None:
-        """Lets the present prompt play to its end."""
-        token, samples = self.plays[-1]
-        self.clock.advance(len(samples) / 8000)
-        self.listener.on_playback_ended(token, True, self.offset_ms())
-
-
-class Engine:
-    def __init__(self, clock: ManualClock) -> None:
-        self.clock = clock
-        self.calls: list[Media] = []
-        self.full = False
-
-    def open(self, *, listener: MediaListener, remote: RemoteMedia, sink: RecordingSink, tap: AudioTap | None) -> Media:
-        if self.full:
-            raise UnavailableError("no port is free")
-        self.calls.append(Media(self.clock, listener, sink, remote, self.clock.monotonic()))
-        return self.calls[-1]
-
-
-@dataclass
-class Sink:
-    path: Path
-    sample_rate: int
-    on_closed: Callable[[], None]
-    works: bool = True
-
-    discarded: bool = False
-
-    def write(self, stereo: Samples) -> None:
-        raise AssertionError("no audio flows in these tests")
-
-    def close(self) -> None:
-        if self.works:
-            self.on_closed()
-
-    def discard(self) -> None:
-        self.discarded = True
 
 
 class DirectJournal:
@@ -307,6 +175,8 @@ class Signalling(Loop):
     def host_towards(self, target: SipTarget) -> str:
         return "127.0.0.1"
 
+    silent: bool = False  # nothing can be sent
+
     def dial(
         self,
         target: SipTarget,
@@ -317,6 +187,8 @@ class Signalling(Loop):
         handler: OutgoingHandler,
         timeout_s: float,
     ) -> Dialog:
+        if self.silent:
+            raise UnavailableError("no transport")
         assert "m=audio" in sdp
         self.placed.append(Placed(target, caller, handler, Dialog(f"out{len(self.placed)}")))
         return self.placed[-1].dialog
@@ -397,6 +269,7 @@ class Site:
                 Distributor(flow.queues.values()), loop=self.loop, clock=self.clock, handle=handle
             ),
         )
+        self.queues = flow.queues
         self.dialog = Dialog()
         self.dialogs: list[Dialog] = []
         self.spool = spool
