@@ -202,7 +202,7 @@ class Call(Conversation):
             party.was_held = held
             self.note("held" if held else "resumed", party=party.name, offset_ms=self.offset_ms())
             self.publish("call.held" if held else "call.resumed", party=party.name)
-            self.remix()
+        self.remix()  # also where it began on hold
         if party.is_caller and party.established and self.flow is not None and not self.flow.started:
             self.start()  # the answer to our late offer
 

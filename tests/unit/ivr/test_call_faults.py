@@ -365,3 +365,12 @@ def test_nothing_ticks_on_after_an_unanswered_call(site: Site) -> None:
         tap.end()
     site.loop.run()
     assert [timer for timer in site.loop.timers if not timer.cancelled] == []
+
+
+def test_a_phone_that_answers_on_hold_is_heard_when_it_resumes(site: Site) -> None:
+    site.place(ToExtension("8002"), extension="8001")
+    seat = site.loop.to("8002")
+    seat.handler.on_answered(SDP + "a=sendonly\r\n")
+    assert not site.engine.calls[0].hears("caller", "8002")
+    seat.handler.on_update(parse_offer(SDP))
+    assert site.engine.calls[0].hears("caller", "8002")

@@ -488,8 +488,8 @@ def test_whatever_happens_every_call_goes_on_or_ends() -> None:
     run_state_machine_as_test(
         CallMachine,
         settings=settings(
-            max_examples=40,
-            stateful_step_count=40,
+            max_examples=25,
+            stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
