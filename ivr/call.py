@@ -250,7 +250,7 @@ class Call(Conversation):
         if self.flow is None or not self.caller.established:
             self.end("completed")
         elif self.caller.connected and not self.place.by_staff:
-            self.caller.connected = False
+            self.caller.connected = self.caller.held = False
             self.remix()
             self.step(BridgeEnded())
 

@@ -219,7 +219,7 @@ class Conversation(Room, ABC):
 
     def _drop(self, party: Party) -> None:
         party.hang_up()
-        was_connected, party.connected, party.established = party.connected, False, False
+        was_connected, party.connected, party.established, party.held = party.connected, False, False, False
         if not party.is_caller:
             del self.parties[party.name]
             (party.leg.close if was_connected else party.drop_media)()

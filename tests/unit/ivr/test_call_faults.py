@@ -374,3 +374,13 @@ def test_a_phone_that_answers_on_hold_is_heard_when_it_resumes(site: Site) -> No
     assert not site.engine.calls[0].hears("caller", "8002")
     seat.handler.on_update(parse_offer(SDP))
     assert site.engine.calls[0].hears("caller", "8002")
+
+
+def test_a_phone_that_was_held_for_its_transfer_is_held_no_more_when_it_has_left(site: Site) -> None:
+    phone = site.place(ToExtension("8002"), extension="8001")
+    site.loop.to("8002").answer()
+    phone.handler.on_transfer(TransferTarget("sip:8003@127.0.0.1", "8003", "127.0.0.1"))
+    site.loop.to("8003").answer()
+    call = site.only_call()
+    assert (call.caller.connected, call.caller.held) == (False, False)
+    assert site.engine.calls[0].hears("8002", "8003")
