@@ -7,7 +7,6 @@ waits: a broker, a recognizer or a worker that is away costs the caller nothing 
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any, Protocol
 
 from hotline.errors import ConflictError, HotlineError
@@ -108,6 +107,7 @@ class Call(Conversation):
             self.media: MediaCall = services.engine.open(listener=self.caller, remote=remote, sink=sink, tap=tap)
             undo.pop_all()
         self.caller.leg = self.media
+        self.record.follow(CALLER, self.media)
         self.note(
             "opened",
             call_id=call_id,
@@ -187,6 +187,8 @@ class Call(Conversation):
             self.remix()  # an announcement of staff is over: the music goes on
 
     def speech(self, party: Party, *, started: bool, offset_ms: int) -> None:
+        if party.greeting is not None:
+            party.greeting.speech(started=started, offset_ms=offset_ms)
         if party.is_caller:
             self.step(SpeechStarted(offset_ms) if started else SpeechEnded(offset_ms))
 
@@ -234,6 +236,7 @@ class Call(Conversation):
         return self.origin.number, self.origin.display_name
 
     def begin_captions(self, party: Party) -> None:
+        self.record.follow(party.name, party.leg)
         if party.tap is not None:
             shift_ms = party.tap.offset_ms
             speaker = party.role.name.lower()
@@ -458,8 +461,6 @@ class Call(Conversation):
         if self._limit is not None:
             self._limit.cancel()
         self._board.finish()
-        for party in self.parties.values():
-            self.note("quality", party=party.name, **asdict(party.leg.quality()))
         self.note("ended", reason=reason, duration_ms=duration_ms)
         answered = self.record.kept
         self._patience = self.call_later(CAPTIONS_TIMEOUT_S, self.record.give_up_captions)

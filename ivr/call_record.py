@@ -1,6 +1,7 @@
 """What is kept of a call: its journal, its recording and its captions, complete before the worker gets it."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from ivr.call_services import CallServices
 from ivr.captions import Captions, CaptionTap
 from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, CallJournal
-from ivr.media.types import RecordingSink
+from ivr.media.types import Leg, RecordingSink
 
 Post = Callable[[Callable[[], None]], None]
 
@@ -41,6 +42,7 @@ class CallRecord:
         self._unwritten: list[tuple[str, datetime, dict[str, Any]]] = []
         self._sink: RecordingSink | None = None
         self._open_files = 0
+        self._legs: list[tuple[str, Leg]] = []
         self._finished = self._closed = False
         self.captions = Captions(
             call_id,
@@ -98,6 +100,10 @@ class CallRecord:
         """What turns a party's audio into captions."""
         return self.captions.open(name, speaker=speaker, shift_ms=shift_ms)
 
+    def follow(self, party: str, leg: Leg) -> None:
+        """How this stream fared will be noted in the end, when the far end's last report has come."""
+        self._legs.append((party, leg))
+
     def finish(self) -> None:
         """The call is over; a recording of nothing is not kept."""
         self._finished = True
@@ -123,6 +129,8 @@ class CallRecord:
         """The journal's last lines, once the recording is whole; when they are on the disk the call is the worker's."""
         if not self._finished or self._open_files or not self.captions.ended or self._closed:
             return
+        for party, leg in self._legs:
+            self.note("quality", party=party, **asdict(leg.quality()))
         outcome = self.captions.outcome
         self.note("captions", complete=outcome.complete, **outcome.model)
         self.note("closed")

@@ -14,6 +14,8 @@ from ivr.call import Call
 from ivr.call_origin import CallOrigin
 from ivr.call_services import CallServices
 from ivr.dialplan import ToExtension, ToTrunk
+from ivr.greeting_wait import GreetingWait
+from ivr.media.greeting import Answerer
 from ivr.media.mixer import CALLER, Role
 from ivr.menu import MenuMachine, NumberAssigned
 from ivr.party import Party
@@ -215,9 +217,13 @@ class Exchange:
             self._services.enqueue("outgoing_failed", {"call_id": call_id, **given, "reason": "unreachable", "at": at})
             return
 
-        def answered(_party: Party) -> None:
-            call.answered()
+        def greeted(answerer: Answerer) -> None:
+            call.note("answerer", answerer=answerer.name.lower(), offset_ms=call.offset_ms())
             call.start()
+
+        def answered(party: Party) -> None:
+            call.answered()
+            party.greeting = GreetingWait(offset_ms=call.offset_ms, call_later=call.call_later, heard=greeted)
 
         call.ring_caller(destination, answered=answered, failed=call.end)
 

@@ -24,6 +24,7 @@ purpose (flow, internal, outgoing), flow, variables (of a call of ours) |
 | queued | queue, offset_ms |
 | unqueued | reason (connected, left, full, closed, timeout), offset_ms |
 | variable | name, value |
+| answerer | answerer (person, machine, silence), offset_ms: who took a call of ours, and when the flow began |
 | survey | question, answer, means (key, voice), offset_ms; a later one to a question corrects it |
 | call_back | queue: the caller wants to be called back |
 | alarm | words, offset_ms: danger to life was heard |

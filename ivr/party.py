@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hotline.errors import ForbiddenError, InvalidInputError
 from ivr.captions import GatedTap
+from ivr.greeting_wait import GreetingWait
 from ivr.media.mixer import CALLER, Role, Supervision
 from ivr.media.mixer import Party as Voice
 from ivr.media.types import Codec, Leg, RecordingSink, RemoteMedia
@@ -78,6 +79,7 @@ class Party:
         self.leg_name = leg_name or name
         self.dialog: Dialog | None = None
         self.setup: Setup | None = None
+        self.greeting: GreetingWait | None = None
         self.tap: GatedTap | None = None
         self.track: RecordingSink | None = None
         self.track_begin_ms = 0
@@ -208,7 +210,13 @@ class Party:
     def on_transfer_result(self, code: int) -> None:
         """We ask nobody for transfers."""
 
+    def _stop_waiting(self) -> None:
+        if self.greeting is not None:
+            self.greeting.cancel()
+            self.greeting = None
+
     def on_ended(self, end: CallEnd) -> None:
+        self._stop_waiting()
         setup, self.setup = self.setup, None
         if setup is not None:
             setup.on_failed(self, end)

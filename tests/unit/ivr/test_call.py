@@ -64,7 +64,7 @@ def test_a_whole_call_leaves_a_journal_the_worker_can_use(desk: Site) -> None:
     desk.captions_end(complete=True)
     assert desk.kinds() == [
         *["opened", "answered", "prompt", "prompt", "demand_begun", "segment", "digit", "demand"],
-        *["number", "prompt", "prompt", "quality", "ended", "captions", "closed"],
+        *["number", "prompt", "prompt", "ended", "quality", "captions", "closed"],
     ]
     journal = desk.journal()
     ended = journal.first("ended")

@@ -463,7 +463,7 @@ def check_journal(journal: Journal) -> None:
     assert kinds[0] == "opened"
     assert kinds[-2:] == ["captions", "closed"]
     assert (kinds.count("opened"), kinds.count("answered"), kinds.count("ended"), kinds.count("closed")) == (1, 1, 1, 1)
-    assert set(kinds[kinds.index("ended") + 1 :]) <= {"segment", "captions", "closed"}
+    assert set(kinds[kinds.index("ended") + 1 :]) <= {"segment", "quality", "captions", "closed"}
     present: set[str] = set()
     queue = ""
     for entry in journal.entries:
