@@ -252,8 +252,8 @@ def flow_check(
     file: Path, prompts_dir: Annotated[Path | None, typer.Option(help="语音提示目录；不给则用设置里的")] = None
 ) -> None:
     """List all problems of a flow with their lines."""
-    from ivr.flow_loader import examine_flow
-    from ivr.prompts import PromptLibrary
+    from ivr.announcements.prompts import PromptLibrary
+    from ivr.menu.loader import examine_flow
 
     library = PromptLibrary.load(prompts_dir or load_settings().flow.prompts_dir)
     flow, problems = examine_flow(file, prompts=frozenset(library.names))
@@ -278,9 +278,9 @@ def flow_draw(
     prompts_dir: Annotated[Path | None, typer.Option(help="语音提示目录；不给则用设置里的")] = None,
 ) -> None:
     """Draw a flow as SVG or Mermaid."""
-    from ivr.flow_draw import mermaid, svg
-    from ivr.flow_loader import load_flow
-    from ivr.prompts import PromptLibrary
+    from ivr.announcements.prompts import PromptLibrary
+    from ivr.menu.draw import mermaid, svg
+    from ivr.menu.loader import load_flow
 
     library = PromptLibrary.load(prompts_dir or load_settings().flow.prompts_dir)
     flow = load_flow(file, prompts=frozenset(library.names))
@@ -298,7 +298,7 @@ def prompts_check(
     prompts_dir: Annotated[Path | None, typer.Argument(help="语音提示目录；不给则用设置里的")] = None,
 ) -> None:
     """List what is wrong with a folder of prompts."""
-    from ivr.prompt_check import check_prompts
+    from ivr.announcements.check import check_prompts
 
     directory = prompts_dir or load_settings().flow.prompts_dir
     faults = check_prompts(directory)
@@ -321,7 +321,7 @@ def prompts_import(
     prompts_dir: Annotated[Path | None, typer.Option(help="语音提示目录；不给则用设置里的")] = None,
 ) -> None:
     """Make a prompt of a recording."""
-    from ivr.prompt_import import import_prompt
+    from ivr.announcements.importer import import_prompt
 
     directory = prompts_dir or load_settings().flow.prompts_dir
     seconds = import_prompt(directory, file, name, text)

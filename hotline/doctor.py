@@ -21,9 +21,9 @@ from hotline.errors import HotlineError, UnavailableError
 from hotline.limits import descriptors_needed
 from hotline.probes import PROCESSES, probe
 from hotline.settings import Settings, mask_url
+from ivr.announcements.prompts import PromptLibrary
 from ivr.media.engine import NICE
-from ivr.menu import load_flow
-from ivr.prompts import PromptLibrary
+from ivr.menu.machine import load_flow
 
 MIN_FREE_BYTES = 2 * 1024**3  # about 17 hours of stereo recordings
 RELEASED = datetime.fromisoformat("2026-11-01T00:00:00+00:00")

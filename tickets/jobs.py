@@ -76,7 +76,7 @@ class TicketJobs:
         self._publish("number.assigned", call_id=call_id, number=number.number, lookup_code=number.lookup_code)
 
     def look_up(self, call_id: str, subject: str, values: dict[str, str]) -> None:
-        """Finds out what a flow asks (`ivr.flow.SUBJECTS`) and publishes `lookup.done`: variables, or None."""
+        """Finds out what a flow asks (`ivr.menu.flow.SUBJECTS`) and publishes `lookup.done`: variables, or None."""
         _check_call_id(call_id)
         if subject != lookup.SUBJECT:
             raise InvalidInputError(f"nothing to look up by the name {subject[:40]!r}")

@@ -21,9 +21,9 @@ from zoneinfo import ZoneInfo
 
 from hotline.errors import ConfigurationError
 from hotline.settings import Settings
-from ivr.flow_loader import load_flow
-from ivr.hours import AttemptRule
-from ivr.prompts import PromptLibrary
+from ivr.announcements.prompts import PromptLibrary
+from ivr.menu.hours import AttemptRule
+from ivr.menu.loader import load_flow
 
 
 class SurveyState(StrEnum):

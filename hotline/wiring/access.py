@@ -3,11 +3,11 @@
 from hotline.settings import Settings
 from hotline.settings_sections import as_networks
 from hotline.wiring.trunks import carrier_accesses, numbering
-from ivr.access import PeerLimits
-from ivr.dialplan import DialPlan
-from ivr.digest import Algorithm
-from ivr.extensions import ExtensionFile
-from ivr.registrar import BindingStore, Registrar
+from ivr.access.dialplan import DialPlan
+from ivr.access.digest import Algorithm
+from ivr.access.extensions import ExtensionFile
+from ivr.access.limits import PeerLimits
+from ivr.access.registrar import BindingStore, Registrar
 from ivr.sip.admission import Admission
 
 

@@ -6,11 +6,11 @@ from hotline.bus import Bus
 from hotline.clock import Clock
 from hotline.election import ValkeyElection
 from hotline.settings import Settings
-from ivr.acd import Acd, AcdLoop, LocalAcd
-from ivr.queue import Distributor
-from ivr.queue_events import QueueCommand
-from ivr.queue_rule import QueueRule
-from ivr.shared_acd import ELECTION, LEASE_S, SharedAcd
+from ivr.acd.distributor import Distributor
+from ivr.acd.events import QueueCommand
+from ivr.acd.local import Acd, AcdLoop, LocalAcd
+from ivr.acd.rule import QueueRule
+from ivr.acd.shared import ELECTION, LEASE_S, SharedAcd
 
 
 def build_acd(

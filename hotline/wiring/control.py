@@ -8,9 +8,9 @@ from hotline.bus import BackgroundPublisher
 from hotline.clock import Clock
 from hotline.commands import CommandReceiver, Commands, Delivery
 from hotline.settings import Settings
-from ivr.controller import Controller, ExchangeControl
-from ivr.prompts import PromptLibrary
-from ivr.queue import Seat
+from ivr.acd.distributor import Seat
+from ivr.announcements.prompts import PromptLibrary
+from ivr.calls.controller import Controller, ExchangeControl
 
 log = logging.getLogger(__name__)
 

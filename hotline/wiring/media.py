@@ -21,19 +21,19 @@ from hotline.wiring.access import build_admission, build_plan, open_extensions
 from hotline.wiring.acd import build_acd
 from hotline.wiring.control import CommandListener, tell_seats
 from hotline.wiring.trunks import Trunks
-from ivr.call_services import CallServices
-from ivr.captions import CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded
-from ivr.conversation import MUSIC
-from ivr.exchange import Exchange
-from ivr.flow_run import Languages
+from ivr.access.shared_bindings import BindingFeed, SharedBindings
+from ivr.acd.shared import SharedAcd
+from ivr.announcements.prompts import load_languages
+from ivr.calls.captions import CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded
+from ivr.calls.conversation import MUSIC
+from ivr.calls.exchange import Exchange
+from ivr.calls.flow_run import Languages
+from ivr.calls.services import CallServices
 from ivr.journal import JournalThread
 from ivr.media.engine import MediaEngine
 from ivr.media.tone_listener import Inband
 from ivr.media.types import Codec
-from ivr.menu import MenuMachine, load_flow
-from ivr.prompts import load_languages
-from ivr.shared_acd import SharedAcd
-from ivr.shared_bindings import BindingFeed, SharedBindings
+from ivr.menu.machine import MenuMachine, load_flow
 from ivr.sip import SessionPolicy, SipServer
 from recordings.recorder import RecorderThread, WavRecorder
 from recordings.recovery import recover_spool

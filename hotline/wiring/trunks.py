@@ -3,13 +3,13 @@
 from hotline.clock import Clock
 from hotline.settings import Settings
 from hotline.settings_sections import TrunkSettings, as_networks
-from ivr.access import PeerLimits
-from ivr.carriers import Carrier, NumberForm, Numbering, patterns
-from ivr.directory import SiteDirectory
-from ivr.lookup import LookupThread, Resolver
+from ivr.access.limits import PeerLimits
 from ivr.sip import SipServer
 from ivr.sip.admission import CarrierAccess
 from ivr.sip.registration import TrunkClient
+from ivr.trunks.carriers import Carrier, NumberForm, Numbering, patterns
+from ivr.trunks.directory import SiteDirectory
+from ivr.trunks.lookup import LookupThread, Resolver
 
 UNLIMITED = 1_000_000
 EXPIRE_EVERY_S = 5.0

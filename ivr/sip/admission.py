@@ -15,12 +15,11 @@ from typing import Any
 
 from hotline.clock import Clock, SystemClock
 from hotline.errors import ConfigurationError, InvalidInputError, UnavailableError
-from ivr.access import BanList, Network, PeerLimits, is_scanner, most_specific, numeric_address
-from ivr.carriers import Numbering
-from ivr.dialplan import DialPlan, Extension, Origin, Refusal, Route, Trunk
-from ivr.digest import Algorithm, Credentials, DigestAuthenticator, Verdict
-from ivr.extensions import ExtensionFile
-from ivr.registrar import (
+from ivr.access.dialplan import DialPlan, Extension, Origin, Refusal, Route, Trunk
+from ivr.access.digest import Algorithm, Credentials, DigestAuthenticator, Verdict
+from ivr.access.extensions import ExtensionFile
+from ivr.access.limits import BanList, Network, PeerLimits, is_scanner, most_specific, numeric_address
+from ivr.access.registrar import (
     Contact,
     IntervalTooBrief,
     OutOfOrder,
@@ -30,6 +29,7 @@ from ivr.registrar import (
     TooMany,
 )
 from ivr.sip.headers import header, printable, respond, tokens, values
+from ivr.trunks.carriers import Numbering
 
 log = logging.getLogger(__name__)
 

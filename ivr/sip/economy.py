@@ -8,7 +8,7 @@ from typing import Any
 import sippy.Time.MonoTime
 import sippy.Udp_server
 
-from ivr.access import numeric_address
+from ivr.access.limits import numeric_address
 
 log = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
 from hotline.errors import InvalidInputError
-from ivr.lookup import split_port
 from ivr.sip.causes import CallEnd, EndReason, failed
 from ivr.sip.dialog import SipDialog
 from ivr.sip.headers import ALLOW, display_name, header, printable, reasons, tokens
 from ivr.sip.transfer import SIP_URI
 from ivr.sip.types import OutgoingHandler, SipTarget, Timer
 from ivr.sip.ua import Address
+from ivr.trunks.lookup import split_port
 
 if TYPE_CHECKING:
     from ivr.sip.server import SipServer

@@ -1,7 +1,7 @@
 """Our side of the trunks, on sippy: REGISTER and OPTIONS to every carrier, and which of its servers can be called.
 
-Everything here runs on the SIP thread; names are looked up on a thread of their own. The rules are in `ivr.trunks` and
-`ivr.keepalive`.
+Everything here runs on the SIP thread; names are looked up on a thread of their own. The rules are in
+`ivr.trunks.registration` and `ivr.trunks.keepalive`.
 """
 
 import logging
@@ -22,12 +22,12 @@ from sippy.SipURL import SipURL
 
 from hotline.clock import Clock
 from hotline.errors import UnavailableError
-from ivr.carriers import Carrier
-from ivr.keepalive import Keepalive, KeepalivePolicy
-from ivr.lookup import DEFAULT_PORT, Found, split_port
 from ivr.sip.headers import values
 from ivr.sip.types import Timer
-from ivr.trunks import (
+from ivr.trunks.carriers import Carrier
+from ivr.trunks.keepalive import Keepalive, KeepalivePolicy
+from ivr.trunks.lookup import DEFAULT_PORT, Found, split_port
+from ivr.trunks.registration import (
     Accepted,
     Challenged,
     Event,
@@ -58,7 +58,7 @@ CHALLENGES = {401: ("www-authenticate", "authorization"), 407: ("proxy-authentic
 
 
 class Lookup(Protocol):
-    """`ivr.lookup.LookupThread`."""
+    """`ivr.trunks.lookup.LookupThread`."""
 
     def find(
         self, *, domain: str, servers: Sequence[str], then: Callable[[Found | UnavailableError], None]

@@ -20,7 +20,7 @@ from sippy.Time.Timeout import Timeout
 from sippy.Udp_server import Udp_server_opts
 
 from hotline.errors import ConfigurationError, InvalidInputError, UnavailableError
-from ivr.access import Network
+from ivr.access.limits import Network
 from ivr.media.types import Codec
 from ivr.sdp import DEFAULT_CODECS, Offer, parse_offer
 from ivr.sip.admission import SILENCE, Admission, Admitted

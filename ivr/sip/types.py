@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ivr.dialplan import Route
+from ivr.access.dialplan import Route
 from ivr.sdp import Offer
 from ivr.sip.causes import CallEnd
 from ivr.sip.transfer import Replaces, TransferTarget

@@ -19,9 +19,8 @@ from hotline.election import ValkeyElection
 from hotline.errors import NotFoundError
 from hotline.settings import Settings
 from hotline.supervisor import valkey_command
-from ivr.acd_node import Role
-from ivr.queue import SeatState
-from ivr.queue_events import (
+from ivr.acd.distributor import SeatState
+from ivr.acd.events import (
     Announce,
     CallerJoined,
     Connect,
@@ -31,8 +30,9 @@ from ivr.queue_events import (
     SeatAnswered,
     SeatSignedIn,
 )
-from ivr.queue_rule import QueueRule
-from ivr.shared_acd import ELECTION, LEASE_S, SharedAcd
+from ivr.acd.node import Role
+from ivr.acd.rule import QueueRule
+from ivr.acd.shared import ELECTION, LEASE_S, SharedAcd
 
 RULES = (QueueRule("operator"),)
 

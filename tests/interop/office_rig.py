@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.media_process import MediaProcess
-from ivr.extensions import ExtensionFile
+from ivr.access.extensions import ExtensionFile
 
 TRUNK = "127.0.0.2"
 PIECE = 400  # samples

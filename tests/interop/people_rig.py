@@ -17,7 +17,7 @@ from demo.media_process import HOST, MediaProcess
 from demo.rtp import HEADER, Sender
 from demo.sdp import parse
 from demo.sip import SipMessage
-from ivr.extensions import ExtensionFile
+from ivr.access.extensions import ExtensionFile
 
 CITIZEN, CALLED, SURVEYED, BUSY = "13500000001", "13900000001", "13700000001", "13800000001"
 TRUNK = "127.0.0.2"

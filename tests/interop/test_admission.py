@@ -9,7 +9,7 @@ from peer_rig import SECRET, Peer
 
 from demo.media_process import HOST, MediaProcess
 from demo.sip import SipMessage
-from ivr.extensions import ExtensionFile
+from ivr.access.extensions import ExtensionFile
 
 TRUNK, SCANNER, GUESSER, FLOODER = "127.0.0.2", "127.0.0.66", "127.0.0.67", "127.0.0.2"
 MEDIA_SETTINGS = {

@@ -20,7 +20,7 @@ from hotline.commands import LEASE_S, Outcome
 from hotline.errors import UnavailableError
 from hotline.settings import Settings
 from hotline.supervisor import valkey_command
-from ivr.extensions import ExtensionFile
+from ivr.access.extensions import ExtensionFile
 
 EXTENSIONS = ("8001", "8002", "8003")
 TAKER = """

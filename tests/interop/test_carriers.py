@@ -15,7 +15,7 @@ from peer_rig import Peer
 
 from demo.media_process import HOST, MediaProcess
 from demo.sip import SipMessage
-from ivr.extensions import ExtensionFile
+from ivr.access.extensions import ExtensionFile
 
 QUICK = {"options_s": 0.5, "patience_s": 0.4, "max_missed": 2, "backoff_s": 0.5, "backoff_max_s": 1.0}
 

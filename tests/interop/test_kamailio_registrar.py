@@ -20,7 +20,7 @@ from demo.media_process import MediaProcess
 from demo.sdp import describe
 from demo.sip import SipMessage
 from hotline.errors import UnavailableError
-from ivr.extensions import ExtensionFile
+from ivr.access.extensions import ExtensionFile
 
 CARRIER, CITIZEN, DESK = "127.0.2.1", "127.0.2.9", "127.0.0.7"
 USER, PASSWORD = "01069101234", "a carrier's secret"

@@ -15,7 +15,7 @@ from people_rig import CITIZEN, TRUNK, Person, expect, media_process, secret
 
 from demo.media_process import MediaProcess
 from hotline.election import PREFIX
-from ivr.shared_acd import ELECTION
+from ivr.acd.shared import ELECTION
 
 SERVED_S = 5.0  # until another leads and distributes, 4; the rest is listening
 

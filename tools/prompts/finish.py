@@ -18,8 +18,8 @@ import soxr
 from numpy.typing import NDArray
 
 from hotline.errors import HotlineError
-from ivr.prompt_audio import finish, to_samples
-from ivr.prompts import PROMPT_LIST, PromptLibrary
+from ivr.announcements.audio import finish, to_samples
+from ivr.announcements.prompts import PROMPT_LIST, PromptLibrary
 
 RATE = 8000
 FADE = round(0.008 * RATE)

@@ -19,10 +19,10 @@ from hotline.cli_control import app, shortest
 from hotline.commands import Command, Outcome
 from hotline.errors import ConflictError, HotlineError, InvalidInputError, NotFoundError, UnavailableError
 from hotline.valkey_commands import ValkeyCommands
-from ivr import control
-from ivr.prompts import PromptLibrary
+from ivr.announcements.prompts import PromptLibrary
+from ivr.calls import control
 
-PROMPTS = PromptLibrary.load(Path(control.__file__).parent / "prompts/zh")
+PROMPTS = PromptLibrary.load(Path(control.__file__).parents[1] / "prompts/zh")
 CALL, OTHER = "1a2b3c4d5e6f70819203a4b5c6d7e8f9", "1a2b3c4dffffffffffffffffffffffff"
 STATE: dict[str, Any] = {
     "node": "n1",

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from hotline.errors import UnavailableError
-from ivr.access import PeerLimits
+from ivr.access.limits import PeerLimits
 from ivr.sip.admission import Admission, CarrierAccess
 
 

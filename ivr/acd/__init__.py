@@ -1,0 +1,1 @@
+"""Automatic call distribution: queues and seats, in one process or shared by several."""

@@ -1,0 +1,1 @@
+"""What our side says: prompts, checked and imported."""

@@ -1,0 +1,1 @@
+"""Carriers: where they are, whether they answer, and which takes a call."""
