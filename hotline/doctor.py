@@ -51,6 +51,7 @@ def examine(settings: Settings) -> list[Finding]:
     checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         _clock,
         _disk,
+        _spare_disk,
         _prompts,
         _model,
         _certificate,
@@ -136,6 +137,20 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         yield Finding("error", "磁盘", text, "清理磁盘，或把 data_dir 放到更大的盘上")
     else:
         yield Finding("ok", "磁盘", text)
+
+
+def _spare_disk(settings: Settings) -> Iterator[Finding]:
+    if not settings.media.spare_spool_dir:
+        return
+    spare, subject = Path(settings.media.spare_spool_dir), "备用录音目录"
+    if not spare.is_dir() or not os.access(spare, os.W_OK):
+        yield Finding("error", subject, f"{spare} 不存在或不可写", "建好目录并改正属主，或去掉 media.spare_spool_dir")
+    elif spare.stat().st_dev == settings.data_dir.stat().st_dev:
+        yield Finding("warning", subject, f"{spare} 与 data_dir 在同一块盘上，盘满时没有用处", "换到另一块盘")
+    elif (free := shutil.disk_usage(spare).free) < MIN_FREE_BYTES:
+        yield Finding("warning", subject, f"{spare} 剩余 {free / 1024**3:.1f} GiB", "清理磁盘")
+    else:
+        yield Finding("ok", subject, f"{spare} 剩余 {free / 1024**3:.1f} GiB")
 
 
 def _prompts(settings: Settings) -> Iterator[Finding]:

@@ -184,6 +184,9 @@ class MediaSettings(Section):
     rtp_timeout_s: float = Field(30.0, gt=0, description="no packet for so long: BYE")
     max_call_s: float = Field(1800.0, gt=0, description="a call is ended after so long")
     tracks: bool = Field(False, description="a WAV of its own for each party besides the caller")
+    spare_spool_dir: str = Field(
+        "", description="a folder on another disk, where recordings go on when the disk of data_dir is full or fails"
+    )
     ring_s: float = Field(60.0, gt=0, description="a phone that is rung and not answered is given up after so long")
     command_max_age_s: float = Field(30.0, ge=1, le=3600, description="an older command (call control) is refused")
     max_commands: int = Field(1000, ge=1, description="commands that may wait for a node; one more is refused")

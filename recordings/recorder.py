@@ -1,8 +1,8 @@
 """The recorder: a call's timeline into a WAV file that is valid at every second, without the call ever waiting.
 
 `WavRecorder` only queues; the one `RecorderThread` of a process writes each file twice a second, sizes in the header
-last. The files take turns: disk and interpreter are busy a little all the time, never long at once. A full or broken
-disk ends that recording, never the call.
+last. The files take turns: disk and interpreter are busy a little all the time, never long at once. Where the
+disk is full or broken a recording goes on in the spare spool; without one it ends, never the call.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ import numpy as np
 
 from hotline.errors import InvalidInputError
 from ivr.media.types import SAMPLE_RATE, Samples
+from recordings.spare import copy_to_spare, link_to_spare, remove_recording
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +67,31 @@ class RecorderStats:
     dropped_samples: int
 
 
-class RecorderThread:
-    """Writes the files of all `WavRecorder`s given it. `queue_s`: audio each may hold while the disk stalls."""
+@dataclass(frozen=True)
+class RecordingTrouble:
+    """What a person should look after. `saved`: the recording goes on in the spare spool, whole."""
 
-    def __init__(self, *, queue_s: float = 60.0) -> None:
+    path: Path
+    reason: str
+    saved: bool
+
+
+class RecorderThread:
+    """Writes the files of all `WavRecorder`s given it. `queue_s`: audio each may hold while the disk stalls.
+
+    `spare`: a folder on another disk. `on_trouble` is told on any thread and must return at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue_s: float = 60.0,
+        spare: Path | None = None,
+        on_trouble: Callable[[RecordingTrouble], None] | None = None,
+    ) -> None:
         self.queue_s = queue_s
+        self.spare = spare
+        self._on_trouble = on_trouble
         self._recorders: deque[WavRecorder] = deque()  # the one that waited longest first
         self._ending: deque[WavRecorder] = deque()
         self._lock = threading.Lock()  # guards _recorders and _stopping
@@ -112,6 +133,15 @@ class RecorderThread:
                 return
         recorder.fail("the recorder is stopped")
         recorder.finish()
+
+    def tell(self, path: Path, reason: str, *, saved: bool) -> None:
+        """Something happened to a recording that should not."""
+        logger.error("%s: %s: %s", path, "recording moved to the spare spool" if saved else "recording failed", reason)
+        if self._on_trouble is not None:
+            try:
+                self._on_trouble(RecordingTrouble(path, reason, saved))
+            except Exception:
+                logger.exception("%s: telling of trouble failed", path)
 
     def end(self, recorder: "WavRecorder") -> None:
         """Completes a recording out of turn."""
@@ -168,6 +198,7 @@ class WavRecorder:
         self._queued = 0
         self._lock = threading.Lock()  # guards _queue, _queued, _closing and _unwanted
         self._closing = self._unwanted = False
+        self._moved = False
         self.complete = False
         self._closed = threading.Event()
         self._file: int | None = None
@@ -189,7 +220,7 @@ class WavRecorder:
                 self._queued += count
                 return
             if self.dropped_samples == 0:
-                logger.error("%s: the disk is too slow, audio is lost", self.path)
+                self._writer.tell(self.path, "the disk is too slow, audio is lost", saved=False)
             self.dropped_samples += count
             last = self._queue[-1] if self._queue else None
             if isinstance(last, int):
@@ -244,21 +275,49 @@ class WavRecorder:
     def fail(self, reason: str) -> None:
         """Gives the recording up; what is written stays playable."""
         self.error = reason
-        logger.error("%s: recording failed: %s", self.path, reason)
+        self._writer.tell(self.path, reason, saved=False)
 
     def _append(self, queue: deque[Samples | int]) -> None:
+        audio = _join(queue, channels=self.channels) if queue else b""
+        try:
+            self._write_audio(audio)
+        except OSError as error:
+            self._move_to_spare(error)
+            self._write_audio(audio)
+
+    def _write_audio(self, audio: bytes) -> None:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
             self._write_header()
-        if not queue:
+        if not audio:
             return
         try:
-            audio = _join(queue, channels=self.channels)
             _write_all(self._file, audio, offset=_HEADER.size + self._size)
             self._size += len(audio)
         finally:
             self._write_header()
+
+    def _move_to_spare(self, error: OSError) -> None:
+        """Goes on in the spare spool with all that was written; raises `error` where there is none, or it fails too."""
+        spare = self._writer.spare
+        if spare is None or self._moved:
+            raise error
+        target = spare / self.path.name
+        old, size = self._file, _HEADER.size + self._size
+        try:
+            self._file = copy_to_spare(old, target, size=size)
+        except OSError as second:
+            raise OSError(f"{error}; in the spare spool: {second}") from error
+        self._moved = True
+        self._write_header()
+        if old is not None:
+            os.close(old)
+        try:
+            link_to_spare(self.path, target)
+        except OSError as second:
+            logger.error("%s: the recording is in %s, and no link can be made to it: %s", self.path, target, second)
+        self._writer.tell(self.path, str(error), saved=True)
 
     def _write_header(self) -> None:
         if self._file is not None:
@@ -273,7 +332,7 @@ class WavRecorder:
             if keep:
                 os.fsync(file)
             else:
-                self.path.unlink(missing_ok=True)
+                remove_recording(self.path)
         finally:
             os.close(file)
 

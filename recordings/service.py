@@ -18,6 +18,7 @@ from recordings.models import FLOW, INBOUND, Call, Recording
 from recordings.peaks import peaks_of, serialize_peaks
 from recordings.quality import quality_of
 from recordings.recovery import MEDIA_CRASHED
+from recordings.spare import remove_recording
 from recordings.store import RecordingStore
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def store_audio(journal: Journal, *, store: RecordingStore) -> StoredAudio | Non
     except (wave.Error, EOFError) as error:
         log.error("call %s: recording cannot be read: %s", journal.call_id, error)
         store.put(path, name + DAMAGED_SUFFIX)
-        path.unlink()  # from here on the call is one without a recording
+        remove_recording(path)  # from here on the call is one without a recording
         return None
     store.put(path, name)
     store.put_bytes(serialize_peaks(peaks_of(samples, sample_rate=sample_rate)), peaks_name(name))
@@ -120,9 +121,9 @@ def archive(journal: Journal, *, store: RecordingStore) -> None:
     """Takes a call out of the spool once its rows are committed; the journal last: while it is there, all repeats."""
     for track in journal.track_paths():
         store.put(track, stored_name(journal, track.name.removeprefix(journal.call_id)))
-        track.unlink()
+        remove_recording(track)
     store.put(journal.path, stored_name(journal, JOURNAL_SUFFIX))
-    journal.audio_path.unlink(missing_ok=True)
+    remove_recording(journal.audio_path)
     journal.path.unlink(missing_ok=True)
 
 

@@ -3,6 +3,8 @@
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from asr.recognizer import Final, ModelInfo, Partial
@@ -35,8 +37,9 @@ from ivr.media.tone_listener import Inband
 from ivr.media.types import Codec
 from ivr.menu.machine import MenuMachine, load_flow
 from ivr.sip import SessionPolicy, SipServer
-from recordings.recorder import RecorderThread, WavRecorder
+from recordings.recorder import RecorderThread, RecordingTrouble, WavRecorder
 from recordings.recovery import recover_spool
+from recordings.spare import adopt_spare
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     def enqueue(name: str, arguments: dict[str, Any]) -> None:
         publisher.submit(lambda: jobs.enqueue(name, **arguments))
 
+    spare = Path(settings.media.spare_spool_dir) / settings.node if settings.media.spare_spool_dir else None
+    if spare is not None:
+        adopt_spare(spool, spare)
     for journal in recover_spool(spool, now=clock.now()):
         enqueue("ingest_call", {"journal_path": f"{settings.node}/{journal.path.name}"})
         publisher.drop_state("call", journal.call_id)
@@ -73,7 +79,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
             publisher.publish(Event(name="call.ended", at=ended.at, data=data))
     journals = JournalThread()
     journals.start()
-    recorders = RecorderThread()
+    recorders = RecorderThread(
+        spare=spare, on_trouble=lambda trouble: publisher.publish(_alarm(trouble, node=settings.node, at=clock.now()))
+    )
     recorders.start()
     captions = CaptionService(settings.effective_asr_url(), max_live_calls=settings.asr.max_live_calls)
     engine = MediaEngine(
@@ -225,6 +233,11 @@ def _collect(server: SipServer) -> None:
     """Looks for garbage now and then, on the SIP thread."""
     collect_if_due(calls=server.calls)
     server.call_later(COLLECT_S, lambda: _collect(server))
+
+
+def _alarm(trouble: RecordingTrouble, *, node: str, at: datetime) -> Event:
+    data = {"node": node, "file": trouble.path.name, "reason": trouble.reason, "saved": trouble.saved}
+    return Event(name="alarm.recording", at=at, data=data)
 
 
 def _ready(exchange: Exchange | None) -> Exchange:

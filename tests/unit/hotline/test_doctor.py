@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import re
 import resource
 import shutil
@@ -129,6 +130,20 @@ def test_a_full_disk_is_an_error(quiet: Settings, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _path: usage._replace(free=10 * 1024**2))
     (error,) = of(examine(quiet), "error")
     assert error.subject == "磁盘"
+
+
+def test_a_spare_spool_is_examined_where_there_is_one(quiet: Settings, tmp_path: Path) -> None:
+    def level(folder: Path) -> list[str]:
+        media = quiet.media.model_copy(update={"spare_spool_dir": str(folder)})
+        findings = examine(quiet.model_copy(update={"media": media}))
+        return [finding.level for finding in findings if finding.subject == "备用录音目录"]
+
+    assert not [finding for finding in examine(quiet) if finding.subject == "备用录音目录"]
+    assert level(tmp_path / "none") == ["error"]
+    (tmp_path / "spare").mkdir()
+    assert level(tmp_path / "spare") == ["warning"]  # the same disk
+    if Path("/dev/shm").stat().st_dev != tmp_path.stat().st_dev and os.access("/dev/shm", os.W_OK):
+        assert level(Path("/dev/shm")) in (["ok"], ["warning"])
 
 
 def test_a_clock_before_the_release_is_an_error(quiet: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
