@@ -209,16 +209,14 @@ class Call(Conversation):
             self.start()  # the answer to our late offer
 
     def party_ended(self, party: Party, end: CallEnd) -> None:
-        stays = party.is_caller and self.flow is None and any(p.connected for p in self._others())
+        others = [p for p in self.parties.values() if not p.is_caller]
+        stays = party.is_caller and self.flow is None and any(p.connected for p in others)
         if stays or (party.established and not party.is_caller):
             self.remove(party)
         elif party.is_caller:
             self._finish(end.reason)
         else:  # a phone gives up before anybody has answered it
             self.end(end.reason)
-
-    def _others(self) -> list[Party]:
-        return [party for party in self.parties.values() if not party.is_caller]
 
     def transfer_asked(self, party: Party, target: TransferTarget) -> None:
         if target.replaces is not None:
@@ -277,9 +275,11 @@ class Call(Conversation):
         return self.media.offset_ms()
 
     def play_to_caller(self, samples: Samples, *, token: int, loop: bool) -> None:
+        self.caller.loops = loop
         self.media.play(samples, token=token, loop=loop)
 
     def stop_playing(self) -> None:
+        self.caller.loops = False
         self.media.stop_playing()
 
     def request(self, job: str, **arguments: Any) -> None:

@@ -58,6 +58,7 @@ class Conversation(Room, ABC):
         self._consultations: dict[str, str] = {}  # who consults whom
         self._legs = 0
         self._recording_paused = False
+        self._modes: dict[str, Supervision] = {}
 
     # --- what the call does about it ---
 
@@ -328,11 +329,12 @@ class Conversation(Room, ABC):
         def set_mode(party: Party) -> None:
             if party.role is not Role.SUPERVISOR:
                 raise ConflictError(f"{extension} talks in this call and cannot supervise it")
-            party.supervision = mode
-            self.publish("call.supervised", party=extension, mode=mode.name.lower())
+            party.supervision = self._modes[extension]  # as was asked last
+            self.publish("call.supervised", party=extension, mode=party.supervision.name.lower())
             self.connect(party)
             self.remix()
 
+        self._modes[extension] = mode
         if extension in self.parties:
             set_mode(self.party(extension))
         elif extension not in self._ringings:
@@ -347,9 +349,9 @@ class Conversation(Room, ABC):
             samples, text = self.services.languages.own.render(items)
         except ValueError as error:
             raise InvalidInputError(f"nothing to play: {error}") from error
-        if party.plays:  # music would never end
+        if party.plays or party.loops:  # music would never end; afterwards it goes on
             party.leg.stop_playing()
-            party.plays = ""
+            party.plays, party.loops = "", False
         party.leg.play(samples, token=ANNOUNCEMENT_TOKEN)
         start_ms = self.media.offset_ms()
         if party.is_caller and text:

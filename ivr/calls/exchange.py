@@ -222,6 +222,8 @@ class Exchange:
             call.start()
 
         def answered(party: Party) -> None:
+            if call.ended:
+                return
             call.answered()
             party.greeting = GreetingWait(offset_ms=call.offset_ms, call_later=call.call_later, heard=greeted)
 

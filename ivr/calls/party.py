@@ -92,6 +92,7 @@ class Party:
         self.supervision: Supervision | None = None
         self.queued = ""  # of a seat that the distributor chose: for which call
         self.plays = ""  # what it hears while it waits: `music`, `ringback`, or nothing
+        self.loops = False  # its flow plays music to it
         self._leg: Leg | None = None
         self.local_host = local_host  # of one that is rung: known when it is
         self.codecs = codecs
@@ -141,6 +142,7 @@ class Party:
     def hang_up(self, *, q850: int | None = None) -> None:
         """Ends its signalling, in whatever state; a fault there keeps nobody else in the call."""
         self.setup = None
+        self._stop_waiting()
         if self.dialog is not None:
             try:
                 self.dialog.hang_up(q850=q850)

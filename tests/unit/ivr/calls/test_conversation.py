@@ -476,6 +476,27 @@ def test_music_goes_on_after_an_announcement(site: Site) -> None:
     assert plays_music(site.engine.calls[0])
 
 
+def test_a_caller_in_a_queue_hears_an_announcement_and_then_music_again(site: Site) -> None:
+    site.exchange.seats.sign_in("8001", ("operator",))
+    site.place(None)
+    site.finish_playing()  # what he is told before the music
+    media = site.engine.calls[0]
+    assert plays_music(media)
+    site.only_call().play(("thanks",))
+    assert not media.looped
+    site.loop.run()
+    assert [np.array_equal(samples, PROMPTS.samples("thanks")) for _, samples in media.plays[-2:]] == [True, False]
+    assert plays_music(media)
+
+
+def test_a_supervisor_who_is_rung_takes_part_as_was_asked_last(site: Site) -> None:
+    call, _, _ = talk(site)
+    call.supervise("8002", Supervision.LISTEN)
+    call.supervise("8002", Supervision.BARGE)
+    site.loop.to("8002").answer()
+    assert hears(site, "caller", "8002")
+
+
 def test_recording_is_paused_and_goes_on(site: Site) -> None:
     call, _, _ = talk(site)
     call.pause_recording()
