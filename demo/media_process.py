@@ -179,8 +179,8 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def free_port(host: str = HOST, *, kind: socket.SocketKind = socket.SOCK_DGRAM, count: int = 1) -> int:
-    """An even port, the first of `count` that were free a moment ago.
+def free_port(host: str = HOST, *, count: int = 1) -> int:
+    """An even port, the first of `count` that were free a moment ago, for UDP and for TCP.
 
     None that the system hands out by itself (ip_local_port_range), so nobody else gets it by chance before it is taken.
     Raises `UnavailableError` where there is none.
@@ -189,7 +189,8 @@ def free_port(host: str = HOST, *, kind: socket.SocketKind = socket.SOCK_DGRAM, 
         first = random.randrange(*PORTS, 2)  # noqa: S311 - no secret
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in range(first, first + count):
-                stack.enter_context(socket.socket(socket.AF_INET, kind)).bind((host, port))
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    stack.enter_context(socket.socket(socket.AF_INET, kind)).bind((host, port))
             return first
     raise UnavailableError(f"no free port at {host}")
 

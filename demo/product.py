@@ -4,7 +4,6 @@ import contextlib
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -47,7 +46,7 @@ class Product:
     def __post_init__(self) -> None:
         rtp = random.randrange(20000, 50000, 2)  # noqa: S311 - the engine skips busy ports
         self.sip_port = free_port()
-        self.console_port = free_port(kind=socket.SOCK_STREAM)
+        self.console_port = free_port()
         own = {
             "DATA_DIR": str(self.folder),
             "NODE": "n1",
@@ -55,7 +54,7 @@ class Product:
             "SIP__PORT": str(self.sip_port),
             "MEDIA__RTP_PORT_MIN": str(rtp),
             "MEDIA__RTP_PORT_MAX": str(rtp + 1000),
-            "ASR__PORT": str(free_port(kind=socket.SOCK_STREAM)),
+            "ASR__PORT": str(free_port()),
             "CONSOLE__PORT": str(self.console_port),
         }
         kept = {key: value for key, value in os.environ.items() if not key.startswith("HOTLINE_")}

@@ -191,7 +191,7 @@ def _free_port(kind: socket.SocketKind, wanted: int) -> int:
     with socket.socket(socket.AF_INET, kind) as sock, contextlib.suppress(OSError):
         sock.bind((HOST, wanted))
         return wanted
-    return free_port(kind=kind)
+    return free_port()
 
 
 def _free_rtp_range() -> int:

@@ -64,7 +64,7 @@ class Baresip:
         self._patience_s = patience_s  # with its registration
         self.name, self.voice, self._folder = name, voice, folder
         self._server = f"{media.address[0]}:{media.address[1]}"
-        self._control = (host, free_port(host, kind=socket.SOCK_STREAM))
+        self._control = (host, free_port(host))
         rtp_port = free_port(host, count=20)
         (folder / "config").write_text(
             CONFIG.format(

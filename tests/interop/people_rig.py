@@ -23,8 +23,8 @@ CITIZEN, CALLED, SURVEYED, BUSY = "13500000001", "13900000001", "13700000001", "
 TRUNK = "127.0.0.2"
 EXTENSIONS = {"8001": ("operator",), "8002": (), "8003": ("enquiry",), "8009": ()}
 """The queues that each answers."""
-TONES_HZ = {  # whole periods in a frame, none of a key or of the music
-    name: 1500 + 200 * place for place, name in enumerate((CITIZEN, CALLED, SURVEYED, *EXTENSIONS))
+TONES_HZ = {  # whole periods in a frame, none of a key or of the music; who is surveyed waits in silence to be asked
+    name: 1500 + 200 * place for place, name in enumerate((CITIZEN, CALLED, *EXTENSIONS))
 }
 RINGING_HZ = 450
 LOUDNESS = 6000
