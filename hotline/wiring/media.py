@@ -106,9 +106,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         address=settings.sip.address,
         port=settings.sip.port,
         advertised_address=settings.sip.advertised_address,
-        allowed_peers=settings.sip.peer_networks(),
-        max_calls=settings.sip.max_calls,
         admission=admission,
+        max_calls=settings.sip.max_calls,
         answer=lambda invitation, dialog: _ready(exchange).answer(invitation, dialog),
         session_policy=SessionPolicy(interval_s=settings.sip.session_s, min_s=settings.sip.session_min_s),
     )

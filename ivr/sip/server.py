@@ -20,7 +20,6 @@ from sippy.Time.Timeout import Timeout
 from sippy.Udp_server import Udp_server_opts
 
 from hotline.errors import ConfigurationError, InvalidInputError, UnavailableError
-from ivr.access.limits import Network
 from ivr.media.types import Codec
 from ivr.sdp import DEFAULT_CODECS, Offer, parse_offer
 from ivr.sip.admission import SILENCE, Admission, Admitted
@@ -54,8 +53,8 @@ USER_AGENT = "hotline"
 class SipServer:
     """A UDP user-agent server. One a process: sippy's loop is a singleton.
 
-    `answer` makes a handler and the SDP answer of an invitation; it raises `UnavailableError` (503 with Retry-After),
-    `ForbiddenError` (403) or `InvalidInputError` (488).
+    `admission` says who comes in. `answer` makes a handler and the SDP answer of an invitation; it raises
+    `UnavailableError` (503, Retry-After), `ForbiddenError` (403), `NotFoundError` (480) or `InvalidInputError` (488).
     """
 
     def __init__(
@@ -64,16 +63,15 @@ class SipServer:
         address: str,
         port: int,
         advertised_address: str,
-        allowed_peers: tuple[Network, ...],
+        admission: Admission,
         max_calls: int,
         answer: AnswerCall,
         session_policy: SessionPolicy = DEFAULT_SESSION,
-        admission: Admission | None = None,
         codecs: Sequence[Codec] = DEFAULT_CODECS,
     ) -> None:
         self._address = address
         self._advertised = advertised_address
-        self.admission = admission or Admission(trunks=allowed_peers)
+        self.admission = admission
         self._max_calls = max_calls
         self._answer = answer
         self.codecs = codecs

@@ -4,20 +4,21 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from demo.media_process import MediaProcess, free_port
+from demo.media_process import free_port
 
 SCENARIOS = Path(__file__).with_name("scenarios")
 LIMIT_S = 20
 
 
 class Sipp:
-    """One call of SIPp, started when it is made. `keys` stand in brackets in the scenario, such as [caller]."""
+    """One call of SIPp, started when it is made; `server` is called where the scenario calls. `keys` stand in brackets
+    in the scenario, such as [caller]."""
 
     def __init__(
         self,
         program: str,
         scenario: str,
-        media: MediaProcess,
+        server: tuple[str, int],
         folder: Path,
         *,
         host: str,
@@ -36,7 +37,7 @@ class Sipp:
         self.port = port or free_port(host)
         self._process = subprocess.Popen(
             [
-                *(program, f"{media.address[0]}:{media.address[1]}", "-sf", str(path), "-m", "1", "-s", service),
+                *(program, f"{server[0]}:{server[1]}", "-sf", str(path), "-m", "1", "-s", service),
                 *("-i", host, "-p", str(self.port), "-mi", host, "-mp", str(free_port(host, count=4))),
                 *("-au", keys.get("caller", ""), "-ap", secret, "-nostdin", "-trace_err"),
                 *("-timeout", f"{LIMIT_S}s", "-timeout_error"),

@@ -35,7 +35,7 @@ def sipp(media: MediaProcess, program: Callable[[str, str], str], tmp_path: Path
     started: list[Sipp] = []
 
     def start(scenario: str, *, host: str = TRUNK, **more: Any) -> Sipp:
-        started.append(Sipp(name, scenario, media, tmp_path / str(len(started)), host=host, **more))
+        started.append(Sipp(name, scenario, media.address, tmp_path / str(len(started)), host=host, **more))
         return started[-1]
 
     yield start
