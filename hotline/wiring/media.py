@@ -24,7 +24,6 @@ from hotline.wiring.acd import build_acd
 from hotline.wiring.control import CommandListener, tell_seats
 from hotline.wiring.trunks import Trunks
 from ivr.access.shared_bindings import BindingFeed, SharedBindings
-from ivr.acd.shared import SharedAcd
 from ivr.announcements.prompts import load_languages
 from ivr.calls.captions import CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded
 from ivr.calls.conversation import MUSIC
@@ -148,8 +147,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         make_acd=lambda handle: build_acd(settings, flow.queues, handle, bus=bus, loop=server, clock=clock),
     )
     acd = exchange.acd
-    if isinstance(acd, SharedAcd):
-        server.post(acd.start)
+    server.post(acd.start)
     seats = exchange.seats
 
     def phone_changed(name: str, reachable: bool) -> None:
@@ -193,8 +191,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     for listener in listeners:
         listener.close()
     trunks.close()
-    if isinstance(acd, SharedAcd):
-        acd.close()
+    acd.close()
     if feed is not None:
         feed.close()
     engine.stop()

@@ -25,6 +25,14 @@ class Acd(Protocol):
     """Where callers wait for seats. What is to be done is told to the handler given at construction, a little later
     and on the SIP thread."""
 
+    def start(self) -> None:
+        """Takes part from now on, where several processes share an ACD; on the SIP thread."""
+        ...
+
+    def close(self) -> None:
+        """Takes part no longer; after the SIP thread has ended."""
+        ...
+
     def submit(self, event: QueueEvent) -> None:
         """Something happened; raises `NotFoundError` for a queue that does not exist."""
         ...
@@ -54,6 +62,12 @@ class LocalAcd:
         self._clock = clock
         self._handle = handle
         self._timer: Timer | None = None
+
+    def start(self) -> None:
+        """Nothing to do: it waits for nobody."""
+
+    def close(self) -> None:
+        """Nothing to do: it holds nothing but a timer of the SIP thread."""
 
     def submit(self, event: QueueEvent) -> None:
         for command in self._distributor.handle(event, self._clock.monotonic()):
