@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 LOCKS := requirements-build.lock requirements.lock
+BENCHES := calls captions cluster dsp engine recognition soak survival
 ARGS ?=
 
 .PHONY: help demo serve test lint fmt bench lock
@@ -35,7 +36,8 @@ fmt: $(DEV) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format .
 
 bench: $(DEV) ## run every benchmark with small defaults; each prints one JSON object
-	@set -e; for bench in calls captions engine recognition; do echo "== $$bench" >&2; $(BIN)/python bench/$$bench.py --json; done
+	@tools/install-debian-packages
+	@set -e; for bench in $(BENCHES); do echo "== $$bench" >&2; $(BIN)/python bench/$$bench.py --json; done
 
 lock: ## resolve the dependencies anew and write the lock files
 	@tools/lock

@@ -8,13 +8,11 @@ between the recognizer's non-empty partials within an utterance.
 
 import argparse
 import multiprocessing
-import os
 import socket
 import threading
 import time
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,12 +20,15 @@ from report import machine, print_report, progress, target, versions
 from websockets.sync.client import connect
 
 from asr.batch import read_channel
+from asr.blocks import BLOCK_MS, bytes_of
 from asr.protocol import Config, parse_reply
 from asr.recognizer import Final, Partial
 from asr.server import serve_recognizer
-from asr.stream import BLOCK_BYTES, CaptionEvent, CaptionService, StreamEnded
+from asr.stream import CaptionEvent, CaptionService, StreamEnded
+from demo.media_process import cpu_seconds
 from hotline.settings import Settings
 from hotline.settings_sections import PACKAGE_ROOT, AsrSettings
+from ivr.media.types import SAMPLE_RATE
 
 FRAME_BYTES, FRAME_S = 320, 0.02
 PAUSE_BYTES = 16 * 2000  # silence before the hang-up: the last utterance ends by its pause, like the others
@@ -106,7 +107,7 @@ def wire_intervals(url: str, pcm: bytes) -> list[float]:
     intervals: list[float] = []
     last: float | None = None
     with connect(url, proxy=None) as connection:
-        connection.send(Config(sample_rate=8000).serialize())
+        connection.send(Config(sample_rate=SAMPLE_RATE).serialize())
 
         def take(block: bytes) -> None:
             nonlocal last
@@ -116,18 +117,13 @@ def wire_intervals(url: str, pcm: bytes) -> list[float]:
                 intervals.append(now - last)
             last = now if isinstance(event, Partial) else None
 
-        speak(time.monotonic(), pcm, BLOCK_BYTES, take)
+        speak(time.monotonic(), pcm, bytes_of(BLOCK_MS, SAMPLE_RATE), take)
     return intervals
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
     p50, p95 = map(float, np.percentile(values, [50, 95]))
     return {"p50": round(p50, 3), "p95": round(p95, 3), "max": round(max(values), 3), "count": len(values)}
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -145,6 +141,7 @@ def main() -> None:
     stop, listening = spawn.Event(), spawn.Queue()
     server = spawn.Process(target=serve_recognizer, args=(settings, stop), kwargs={"on_listening": listening.put})
     server.start()
+    assert server.pid is not None
     try:
         listening.get(timeout=30)
         url = settings.effective_asr_url()

@@ -17,8 +17,9 @@ from typing import Any
 from calls import ANSWER_LIMIT_MS, JITTER_LIMIT_MS, Run, Watch, compare
 from report import machine, print_report, progress, target, versions
 
-from demo.edge import OUTSIDE, Edge
+from demo.edge import OUTSIDE, Edge, find_kamailio
 from demo.media_process import HOST, MediaProcess, cpu_seconds
+from hotline.errors import UnavailableError
 
 FIRST_RTP_PORT = 20000
 TRUNKS = f"{HOST}/32"
@@ -90,6 +91,10 @@ def main() -> None:
     options = parser.parse_args()
     run = Run(calls=options.calls, seconds=options.seconds, cps=options.cps)
     progress(f"{run.calls} calls through the edge to {options.processes} media processes ...")
+    try:
+        find_kamailio()
+    except UnavailableError as error:
+        parser.exit(2, f"{error.message}: {error.hint}\n")
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(run, options.processes, Path(folder))
     lost = figures["lost_calls"] + figures["lost_packets"]

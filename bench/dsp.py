@@ -139,7 +139,13 @@ def main() -> None:
     digits = measure_digits()
     targets = {name: target(costs[name], limit, "us_per_frame") for name, limit in LIMITS_US.items()}
     targets |= {name: target(count, 0, "digits") for name, count in digits.items()}
-    report = {"machine": machine(), "versions": versions("numpy", "g722"), "calls": options.calls, "cost_us": costs}
+    report = {
+        "benchmark": "dsp",
+        "machine": machine(),
+        "versions": versions("numpy", "g722"),
+        "calls": options.calls,
+        "cost_us": costs,
+    }
     print_report({**report, **digits, "targets": targets}, as_json=options.json)
 
 

@@ -242,7 +242,7 @@ def main() -> None:
         "lost": target(figures["lost"], 0, "packets"),
         "inexact_recordings": target(figures["calls"] - figures["exact_recordings"], 0, "recordings"),
     }
-    report = {"machine": machine(), "versions": versions("numpy"), **figures, "targets": targets}
+    report = {"benchmark": "engine", "machine": machine(), "versions": versions("numpy"), **figures, "targets": targets}
     print_report(report, as_json=options.json)
 
 

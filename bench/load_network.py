@@ -24,9 +24,9 @@ class Network:
     def step(self, pairs: Pairs) -> Pairs:
         """Takes the packets sent in this step and gives those that come out, in order of arrival."""
         if self._loss:
-            kept = self._random.random(pairs.shape[1]) >= self._loss
-            self.lost += int((~kept).sum())
-            pairs = pairs[:, kept]
+            kept = pairs[:, self._random.random(pairs.shape[1]) >= self._loss]
+            self.lost += pairs.shape[1] - kept.shape[1]
+            pairs = kept
         if self._duplicates:
             twice = pairs[:, self._random.random(pairs.shape[1]) < self._duplicates]
             self.doubled += twice.shape[1]

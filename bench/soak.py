@@ -1,6 +1,6 @@
-"""Hours of calls on a bad network in short: 100 at once with churn, lost, late, reordered and doubled packets.
+"""Hours of calls on a bad network in short: churn, and lost, late, reordered and doubled packets.
 
-    python bench/soak.py --minutes 30 --json
+    python bench/soak.py --minutes 30 --calls 100 --seconds 40 --json
 
 Memory, descriptors and RTP ports of the media process are watched, and the length of each recording is set against its
 call's time on the wire, between the kernel's time of the 200's arrival and the BYE's departure. Growth of memory is
@@ -184,9 +184,9 @@ class Soak:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--calls", type=int, default=100, help="at once")
-    parser.add_argument("--seconds", type=float, default=40.0, help="of the longest call; the shortest is a fifth")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--calls", type=int, default=20, help="at once")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of the longest call; the shortest is a fifth")
     parser.add_argument("--loss", type=float, default=0.03)
     parser.add_argument("--duplicates", type=float, default=0.01)
     parser.add_argument("--jitter", type=float, default=60.0, help="milliseconds")

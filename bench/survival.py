@@ -30,9 +30,9 @@ from report import machine, print_report, progress, target, versions
 
 from demo.compare import caller_channel_matches
 from demo.g711 import SAMPLE_RATE, Law, decode
-from demo.media_process import answers
+from demo.media_process import HOST, answers
 from demo.phone import CALLERS
-from demo.product import HOST, Product, wait_for
+from demo.product import Product, wait_for
 from hotline.errors import UnavailableError
 
 SPEECH = CALLERS / "heating_zhang.wav"
@@ -182,8 +182,8 @@ def _held(product: Product) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--calls", type=int, default=50, help="at each death")
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--calls", type=int, default=10, help="at each death")
+    parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--cps", type=float, default=25.0, help="new calls a second")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     options = parser.parse_args()
