@@ -114,6 +114,8 @@ class Uring:
             if taken >= 0:
                 submitted += taken
             elif (error := ctypes.get_errno()) != errno.EINTR:
+                self._sq_tail[0] = (tail + submitted) & 0xFFFFFFFF  # the rest is not to be done later
+                self._cq_head[0] = self._cq_tail[0]
                 raise OSError(error, os.strerror(error))
         completions = self._completions[(head + np.arange(count)) & self._cq_mask]
         results[completions["user_data"]] = completions["result"]

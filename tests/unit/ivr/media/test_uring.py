@@ -1,3 +1,4 @@
+import ctypes
 import errno
 import socket
 
@@ -50,6 +51,28 @@ def test_each_error_is_its_own_operation_s(ring, pipe):
     row = np.zeros((3, 8), np.uint8)
     results = ring.run(operations(SEND, [pipe[1], 1_000_000, pipe[1]], row))
     assert results.tolist() == [8, -errno.EBADF, 8]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_what_the_kernel_refuses_as_a_whole_is_not_done_later(ring, pipe, monkeypatch, before):
+    sent, row = np.arange(16, dtype=np.uint8).reshape(2, 8), np.zeros((1, 8), np.uint8)
+    enter, calls = ring._call, iter(range(9))
+
+    def fail(number, descriptor, submit, *rest):
+        if next(calls) < before:
+            return enter(number, descriptor, 1, 0, *rest[1:])
+        ctypes.set_errno(errno.EAGAIN)
+        return -1
+
+    monkeypatch.setattr(ring, "_call", fail)
+    with pytest.raises(OSError, match="unavailable"):
+        ring.run(operations(SEND, [pipe[1]] * 2, sent))
+    monkeypatch.setattr(ring, "_call", enter)
+    for number in range(before):
+        assert ring.run(operations(RECEIVE, [pipe[0]], row)).tolist() == [8]
+        assert row[0].tolist() == sent[number].tolist()
+    assert ring.run(operations(RECEIVE, [pipe[0]], row)).tolist() == [-errno.EAGAIN]
+    assert ring.run(operations(SEND, [pipe[1]] * 2, sent)).tolist() == [8, 8]
 
 
 def test_nothing_to_read_is_told_and_not_waited_for(ring, pipe):
