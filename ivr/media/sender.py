@@ -148,9 +148,9 @@ class Sender:
     def _send_packets(self, slot: int, packets: Iterator[tuple[int, bytes]]) -> None:
         """Audio in packets of another length than a frame's; `packets`: (position, payload)."""
         row = self._packets[slot]
-        row["sequence"] -= 1  # `send` counted one for the frame
+        self._count(slot, -1)  # `send` counted one for the frame
         for position, payload in packets:
-            row["sequence"] += 1
+            self._count(slot, 1)
             self._send_packet(slot, int(row["type"]), position, payload)
             row["type"] &= 0x7F
         self._marker[slot] = row["type"] >> 7  # still to be sent, where no packet was full
@@ -158,11 +158,14 @@ class Sender:
     def _send_event(self, slot: int, event: EventPacket) -> None:
         if (packetizer := self._packetizers.get(slot)) is not None:
             self._send_packets(slot, packetizer.flush())
-            self._packets["sequence"][slot] += 1
+            self._count(slot, 1)
         remote = self._legs[slot].remote
         if remote is not None and remote.telephone_event is not None:
             kind = remote.telephone_event | event.marker << 7
             self._send_packet(slot, kind, event.position, event.payload)
+
+    def _count(self, slot: int, step: int) -> None:
+        self._packets["sequence"][slot] = (int(self._packets["sequence"][slot]) + step) & 0xFFFF
 
     def _send_packet(self, slot: int, kind: int, position: int, payload: bytes) -> None:
         row = self._packets[slot]

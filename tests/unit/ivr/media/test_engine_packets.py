@@ -44,6 +44,19 @@ def test_packets_are_as_long_as_the_far_end_wants_and_carry_the_same_audio(rig, 
     assert np.array_equal(ear.right, g711.decode(g711.encode(prompt, codec=Codec.PCMA), codec=Codec.PCMA))
 
 
+@pytest.mark.parametrize("ptime_ms", [10, 30])
+def test_sequence_numbers_of_any_packets_wrap(rig, monkeypatch, ptime_ms):
+    monkeypatch.setattr("ivr.media.sender.os.urandom", lambda size: b"\xff" * size)
+    phone = rig.phone()
+    call, _ = rig.open(phone, ptime_ms=ptime_ms)
+    rig.tick(3)
+    call.send_digits("1")
+    rig.tick(12)
+    packets = phone.received()
+    assert is_stream(packets)
+    assert {packets[0].sequence, packets[-1].sequence} <= {*range(64)}
+
+
 @pytest.mark.parametrize("ptime_ms", [10, 30, 60])
 def test_packets_of_any_length_are_recorded_and_mixed_whole(rig, ptime_ms):
     phone, seat = rig.phone(), rig.phone()
