@@ -17,6 +17,7 @@ from recordings import repository
 from recordings.models import FLOW, INBOUND, Call, Recording
 from recordings.peaks import peaks_of, serialize_peaks
 from recordings.quality import quality_of
+from recordings.recorder import repair_wav
 from recordings.recovery import MEDIA_CRASHED
 from recordings.spare import remove_recording
 from recordings.store import RecordingStore
@@ -66,8 +67,9 @@ def store_audio(journal: Journal, *, store: RecordingStore) -> StoredAudio | Non
         return None
     name = stored_name(journal, AUDIO_SUFFIX)
     try:
+        repaired = repair_wav(path)
         samples, sample_rate = _read_wav(path)
-    except (wave.Error, EOFError) as error:
+    except (InvalidInputError, wave.Error, EOFError) as error:
         log.error("call %s: recording cannot be read: %s", journal.call_id, error)
         store.put(path, name + DAMAGED_SUFFIX)
         remove_recording(path)  # from here on the call is one without a recording
@@ -83,7 +85,7 @@ def store_audio(journal: Journal, *, store: RecordingStore) -> StoredAudio | Non
         channels=samples.shape[1],
         sample_rate=sample_rate,
         duration_ms=round(len(samples) * 1000 / sample_rate),
-        repaired=_data(journal, "ended").get("reason") == MEDIA_CRASHED,
+        repaired=repaired or _data(journal, "ended").get("reason") == MEDIA_CRASHED,
     )
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import wave
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -124,6 +125,18 @@ def test_eight_bit_wav_counts_as_unreadable(store: RecordingStore, tmp_path: Pat
     path = write_journal(tmp_path)
     write_wav(path, width=1)
     assert store_audio(Journal.read(path), store=store) is None
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_wav_that_ends_within_a_sample_is_kept_up_to_there(store: RecordingStore, tmp_path: Path, lost: int) -> None:
+    path = write_journal(tmp_path)
+    audio = write_wav(path)
+    os.truncate(audio, audio.stat().st_size - lost)
+    stored = store_audio(Journal.read(path), store=store)
+    assert stored is not None
+    assert stored.repaired
+    with store.open(stored.name) as opened, wave.open(opened) as reader:
+        assert (reader.getnframes(), len(reader.readframes(20_000))) == (15_999, 4 * 15_999)
 
 
 def test_recording_without_a_sample_is_kept_as_it_is(store: RecordingStore, tmp_path: Path) -> None:
