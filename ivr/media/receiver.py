@@ -92,11 +92,11 @@ class Receiver:
         expired: list[int] = slots.tolist()
         return expired
 
-    def receive(self, *, now: float, head: int, rounds: int) -> None:
-        """Reads up to `rounds` packets of each leg."""
+    def receive(self, *, now: float, head: int, rounds: int, only: Slots | None = None) -> None:
+        """Reads up to `rounds` packets of each leg, or of some."""
         timed = head // FRAME_SAMPLES % TIMED_OF < TIMED
         for turn in range(rounds):
-            slots = self._sockets.read(again=turn > 0, timed=timed)
+            slots = self._sockets.read(again=turn > 0, timed=timed, only=only)
             if not len(slots):
                 return
             slots = slots[self._hears[slots]]

@@ -56,7 +56,7 @@ class Room:
 
     def leave(self, leg: EngineLeg) -> None:
         """The leg is no part of the call any more."""
-        del self.legs[leg.name]
+        self.legs.pop(leg.name, None)
         self.reserved.discard(leg.name)
 
     def edges(self) -> tuple[Slots, Mapping[Edge, float]]:

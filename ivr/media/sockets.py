@@ -90,12 +90,12 @@ class Sockets:
         """Frees what the kernel holds; all legs are closed."""
         self._epoll.close()
 
-    def read(self, *, again: bool, timed: bool) -> Slots:
+    def read(self, *, again: bool, timed: bool, only: Slots | None = None) -> Slots:
         """Reads one datagram of each socket that has one; returns of which. `again`: the tick has read already;
-        `timed`: `arrivals` are wanted."""
+        `timed`: `arrivals` are wanted; `only`: of these sockets."""
         self._timed = timed
         slots, lengths, stamps = [], [], []
-        for slot in self._ready().tolist():
+        for slot in (self._ready() if only is None else only).tolist():
             endpoint = self._endpoints[slot]
             try:
                 if timed:
@@ -190,10 +190,10 @@ class UringSockets(Sockets):
         super().stop()
         self._ring.close()
 
-    def read(self, *, again: bool, timed: bool = True) -> Slots:
+    def read(self, *, again: bool, timed: bool, only: Slots | None = None) -> Slots:
         if self._all is None:
             self._all = np.array(sorted(self._endpoints), np.intp)
-        slots = self._ready() if again else self._all
+        slots = only if only is not None else self._ready() if again else self._all
         if not len(slots):
             return slots
         self._in_messages[slots] = self._blank[slots]

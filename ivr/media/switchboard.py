@@ -166,7 +166,7 @@ class Switchboard:
                 self.receiver.apply(leg, now=now)
                 self._apply(leg)
             case Close():
-                self.receiver.receive(now=now, head=self.head, rounds=STALL_ROUNDS)
+                self.receiver.receive(now=now, head=self.head, rounds=STALL_ROUNDS, only=np.array([leg.slot]))
                 self._close(leg)
             case _ if leg.name != CALLER:
                 pass  # it was adopted: its own call is over
@@ -258,8 +258,7 @@ class Switchboard:
             else:
                 self._take(leg, leg.end)
         finally:
-            if not is_caller:
-                room.leave(leg)
+            room.leave(leg)
             self.past_packets += self.jitter.counters(slot)
             self.past_bad += leg.bad
             self.past_foreign += leg.foreign

@@ -3,7 +3,9 @@
 Longer than most: every case shares the rig of one engine.
 """
 
+import gc
 import threading
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from hotline.errors import InvalidInputError, UnavailableError
 from ivr.media import g711
 from ivr.media.dtmf import event_payloads
 from ivr.media.rtp import RtpExtension
+from ivr.media.switchboard import DRAIN_ROUNDS
 from ivr.media.types import Codec, RtpAddress
 
 
@@ -465,6 +468,32 @@ def test_flood_on_one_call_takes_nothing_from_another(rig):
         rig.tick()
     finish(rig, call)
     assert np.array_equal(ear.left[DELAY_FRAMES * FRAME :], phone.spoken(0, 20))
+
+
+def test_the_end_of_one_call_reads_no_more_of_another(rig):
+    victim = rig.phone()
+    flooded, _ = rig.open(victim)
+    call, _ = rig.open(rig.phone())
+    rig.tick()
+    victim.send(flooded, *[b"flood"] * 100)
+    finish(rig, call)
+    assert rig.engine.stats().bad == DRAIN_ROUNDS
+
+
+def test_call_that_is_over_is_freed_without_a_garbage_collection(rig):
+    phone = rig.phone()
+    call, ear = rig.open(phone)
+    rig.talk(call, phone, 20)
+    finish(rig, call)
+    leg, room = weakref.ref(call), weakref.ref(call.room)
+    gc.disable()
+    try:
+        del call
+        assert leg() is None
+        assert room() is None
+    finally:
+        gc.enable()
+    assert ear.closed == 1
 
 
 @pytest.mark.parametrize("broken", ["write", "feed", "on_digit", "on_speech_started", "on_playback_ended"])
