@@ -17,6 +17,7 @@ from rich.table import Table
 from hotline import __version__
 from hotline.cli_control import app as control_app
 from hotline.cli_survey import app as survey_app
+from hotline.cli_trunks import trunks
 from hotline.clock import SystemClock
 from hotline.errors import HotlineError, InvalidInputError
 from hotline.logs import configure_logging
@@ -35,6 +36,7 @@ extension_app = typer.Typer(no_args_is_help=True, help="话机分机")
 app.add_typer(extension_app, name="extension")
 app.add_typer(control_app, name="control")
 app.add_typer(survey_app, name="survey")
+app.command(help="显示各条中继：是否注册、服务器是否应答、最近的问题")(trunks)
 out = Console()
 err = Console(stderr=True)
 
@@ -96,11 +98,11 @@ def migrate() -> None:
     out.print("数据库已是最新")
 
 
-@app.command(help="检查端口、磁盘、模型、证书、时钟、消息服务、数据库和语音提示，并说明怎样修好")
+@app.command(help="检查端口、磁盘、模型、证书、时钟、消息服务、数据库、中继和语音提示，并说明怎样修好")
 def doctor(
     process: Annotated[str, typer.Option(help="只问这个进程是否正常，用于健康检查")] = "",
 ) -> None:
-    """Check ports, disk, model, certificate, clock, broker, database and prompts, and say how to mend what is wrong."""
+    """Check what the hotline needs and how its trunks are, and say how to mend what is wrong."""
     from hotline.doctor import examine, examine_process
 
     settings = load_settings()

@@ -15,6 +15,7 @@ from typing import Literal
 from asr.engines.vosk import read_model_info
 from console.certificates import certificate_directory, expires_at
 from hotline.bus import Bus, ValkeyBus
+from hotline.cli_trunks import STATE_NAMES
 from hotline.clock import SystemClock
 from hotline.db import Database
 from hotline.errors import HotlineError, UnavailableError
@@ -59,6 +60,7 @@ def examine(settings: Settings) -> list[Finding]:
         _database,
         _ports,
         _rtp_ports,
+        _trunks,
         _priority,
         _descriptors,
     )
@@ -268,6 +270,27 @@ def _rtp_ports(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "RTP 端口", f"{text}，余下的可能不够 {calls} 路通话", hint)
     else:
         yield Finding("ok", "RTP 端口", text)
+
+
+def _trunks(settings: Settings) -> Iterator[Finding]:
+    """As the media processes tell the bus; nothing where none tells."""
+    bus: Bus = ValkeyBus(settings.effective_valkey_url())
+    try:
+        states = bus.states("trunks") if settings.trunks else {}
+    except UnavailableError:  # a finding of its own
+        states = {}
+    finally:
+        bus.close()
+    for node, state in sorted(states.items()):
+        for trunk in state["trunks"]:
+            subject = f"中继 {trunk['trunk']}" + (f"（{node}）" if len(states) > 1 else "")
+            if trunk["state"] == "down":
+                hint = "核对这条 [[trunks]] 的地址、账号和密码，再看防火墙；`hotline trunks` 显示详情"
+                yield Finding("error", subject, f"不通: {trunk['last_error'] or '没有可用的服务器'}", hint)
+            elif trunk["silent"]:
+                yield Finding("warning", subject, f"服务器 {'、'.join(trunk['silent'])} 没有应答", "看对方是否正常")
+            else:
+                yield Finding("ok", subject, STATE_NAMES.get(trunk["state"], trunk["state"]))
 
 
 def _priority(_settings: Settings) -> Iterator[Finding]:

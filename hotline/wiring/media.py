@@ -110,7 +110,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         answer=lambda invitation, dialog: _ready(exchange).answer(invitation, dialog),
         session_policy=SessionPolicy(interval_s=settings.sip.session_s, min_s=settings.sip.session_min_s),
     )
-    trunks = Trunks(settings, server, clock)
+    trunks = Trunks(settings, server, clock, publisher)
     services = CallServices(
         node=settings.node,
         spool=spool,

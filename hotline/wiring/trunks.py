@@ -1,5 +1,6 @@
 """The site's carriers and where its calls can go, as the settings say."""
 
+from hotline.bus import BackgroundPublisher
 from hotline.clock import Clock
 from hotline.settings import Settings
 from hotline.settings_sections import TrunkSettings, as_networks
@@ -13,6 +14,8 @@ from ivr.trunks.lookup import LookupThread, Resolver
 
 UNLIMITED = 1_000_000
 EXPIRE_EVERY_S = 5.0
+TELL_EVERY_S = 2.0
+TOLD_TTL_S = 10
 
 
 def numbering(settings: Settings) -> Numbering:
@@ -40,10 +43,12 @@ def carrier_accesses(settings: Settings) -> tuple[CarrierAccess, ...]:
 
 
 class Trunks:
-    """The carriers at work, and the directory of where calls can go."""
+    """The carriers at work, the directory of where calls can go, and the state `trunks` of this node on the bus."""
 
-    def __init__(self, settings: Settings, server: SipServer, clock: Clock) -> None:
+    def __init__(self, settings: Settings, server: SipServer, clock: Clock, publisher: BackgroundPublisher) -> None:
         own = carriers(settings)
+        self._node = settings.node
+        self._publisher = publisher
         resolver = Resolver(nameservers=settings.sip.dns_servers, ipv6=":" in settings.sip.address)
         self._lookup = LookupThread(resolver)
         self._server = server
@@ -61,6 +66,7 @@ class Trunks:
         self._lookup.start()
         self._server.post(self.client.start)
         self._server.post(self._expire)
+        self._server.post(self._tell)
 
     def leave(self) -> None:
         """Signs out at the carriers; `left` tells when they know."""
@@ -77,6 +83,11 @@ class Trunks:
     def _expire(self) -> None:
         self._server.call_later(EXPIRE_EVERY_S, self._expire)
         self._server.admission.expire()
+
+    def _tell(self) -> None:
+        self._server.call_later(TELL_EVERY_S, self._tell)
+        told = [status.to_data() for status in self.client.status]
+        self._publisher.put_state("trunks", self._node, {"trunks": told}, ttl_s=TOLD_TTL_S)
 
 
 def _carrier(trunk: TrunkSettings) -> Carrier:

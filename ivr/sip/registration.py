@@ -6,27 +6,25 @@ Everything here runs on the SIP thread; names are looked up on a thread of their
 
 import logging
 import random
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sippy.SipAddress import SipAddress
-from sippy.SipCallId import SipCallId
-from sippy.SipContact import SipContact
-from sippy.SipFrom import SipFrom
-from sippy.SipHeader import SipHeader
-from sippy.SipRequest import SipRequest
-from sippy.SipTo import SipTo
-from sippy.SipURL import SipURL
-
 from hotline.clock import Clock
 from hotline.errors import UnavailableError
-from ivr.sip.headers import values
+from ivr.sip.carrier_messages import (
+    CHALLENGES,
+    MAX_EXPIRES_S,
+    CarrierMessages,
+    Challenge,
+    challenge_in,
+    is_stale,
+    number_in,
+)
 from ivr.sip.types import Timer
 from ivr.trunks.carriers import Carrier
 from ivr.trunks.keepalive import Keepalive, KeepalivePolicy
-from ivr.trunks.lookup import DEFAULT_PORT, Found, split_port
+from ivr.trunks.lookup import Found
 from ivr.trunks.registration import (
     Accepted,
     Challenged,
@@ -44,6 +42,7 @@ from ivr.trunks.registration import (
     TooBrief,
     step,
 )
+from ivr.trunks.status import Trouble, TrunkState, TrunkStatus
 
 if TYPE_CHECKING:
     from ivr.sip.server import SipServer
@@ -53,8 +52,6 @@ log = logging.getLogger(__name__)
 Address = tuple[str, int]
 LOOKUP_AGAIN_S = 15.0
 TTL_S = (30.0, 3600.0)  # a name is looked up neither more often than the first nor more seldom than the second
-MAX_EXPIRES_S = 86_400
-CHALLENGES = {401: ("www-authenticate", "authorization"), 407: ("proxy-authenticate", "proxy-authorization")}
 
 
 class Lookup(Protocol):
@@ -79,8 +76,7 @@ class TrunkClient:
     ) -> None:
         self._server = server
         self._trunks = {
-            carrier.name: _Trunk(carrier, server, lookup, clock.monotonic, chance, self._on_change)
-            for carrier in carriers
+            carrier.name: _Trunk(carrier, server, lookup, clock, chance, self._on_change) for carrier in carriers
         }
 
     def start(self) -> None:
@@ -102,6 +98,11 @@ class TrunkClient:
         """The servers of a trunk that can be called now, the preferred one first."""
         return self._trunks[trunk].usable()
 
+    @property
+    def status(self) -> tuple[TrunkStatus, ...]:
+        """How each trunk is."""
+        return tuple(trunk.status for trunk in self._trunks.values())
+
     def _on_change(self) -> None:
         addresses = {host: name for name, trunk in self._trunks.items() for host, _ in trunk.servers}
         self._server.admission.set_carriers(addresses)
@@ -115,14 +116,15 @@ class _Trunk:
         carrier: Carrier,
         server: "SipServer",
         lookup: Lookup,
-        elapsed: Callable[[], float],
+        clock: Clock,
         chance: Callable[[], float],
         on_change: Callable[[], None],
     ) -> None:
         self._carrier = carrier
         self._server = server
         self._lookup = lookup
-        self._elapsed = elapsed
+        self._elapsed = clock.monotonic
+        self._now = clock.now
         self._chance = chance
         self._on_change = on_change
         self.servers: tuple[Address, ...] = ()
@@ -137,21 +139,32 @@ class _Trunk:
         self._timer: Timer | None = None
         self._lookup_timer: Timer | None = None
         self._pending: Any = None  # sippy's transaction of the REGISTER under way
-        self._call_ids: dict[Address, Any] = {}
-        self._cseq = 0
-        self._challenge: tuple[str, Any, str] | None = None  # header to answer with, challenge, qop
-        self._state = ""
+        self._messages = CarrierMessages(carrier)
+        self._challenge: Challenge | None = None  # the last one
+        self._state: TrunkState | None = None  # as was logged
+        self._last_error: Trouble | None = None
 
     # --- what others ask ---
 
     @property
-    def state(self) -> str:
-        """`registered`, `registering`, `up` (without registration) or `down`."""
+    def state(self) -> TrunkState:
         if not self._carrier.registers:
-            return "up" if self.usable() else "down"
+            return TrunkState.UP if self.usable() else TrunkState.DOWN
         if self._registration.at is not None:
-            return "registered"
-        return "down" if self._registration.failures else "registering"
+            return TrunkState.REGISTERED
+        return TrunkState.DOWN if self._registration.failures else TrunkState.REGISTERING
+
+    @property
+    def status(self) -> TrunkStatus:
+        at = self._registration.at
+        return TrunkStatus(
+            self._carrier.name,
+            self.state,
+            servers=tuple(map(shown, self.servers)),
+            silent=tuple(shown(address) for address in self.servers if not self._is_up(address)),
+            registered_at="" if at is None else shown(at),
+            last_error=self._last_error,
+        )
 
     @property
     def stopped(self) -> bool:
@@ -193,7 +206,7 @@ class _Trunk:
                 self._serve(found.addresses)
             again_s = None if found.ttl_s is None else min(max(found.ttl_s, TTL_S[0]), TTL_S[1])
         else:  # what was known stays
-            log.warning("trunk %s: %s", self._carrier.name, found)
+            self._failed(found.message)
             again_s = LOOKUP_AGAIN_S
         if again_s is not None:
             self._lookup_timer = self._server.call_later(again_s, self.start)
@@ -214,7 +227,12 @@ class _Trunk:
             self._on_time()
 
     def _on_event(self, event: Event) -> None:
-        self._registration, request = step(self._registration, event, now=self._elapsed(), chance=self._chance())
+        before = self._registration
+        self._registration, request = step(before, event, now=self._elapsed(), chance=self._chance())
+        if isinstance(event, TimePassed) and before.phase is Phase.REGISTERING and before.asked is not None:
+            after = self._registration
+            if (after.phase, after.attempt) != (before.phase, before.attempt):
+                self._failed(f"{shown(before.asked)} does not answer REGISTER")
         self._tell()
         if request is not None:
             self._send(request)
@@ -244,11 +262,15 @@ class _Trunk:
         wake = min(times, default=None)
         self._timer = None if wake is None else self._server.call_later(wake - self._elapsed(), self._on_time)
 
+    def _failed(self, text: str) -> None:
+        log.warning("trunk %s: %s", self._carrier.name, text)
+        self._last_error = Trouble(text, self._now())
+
     def _tell(self) -> None:
-        if self.state != self._state:
+        if self.state is not self._state:
             self._state = self.state
             log.log(
-                logging.WARNING if self._state == "down" else logging.INFO,
+                logging.WARNING if self._state is TrunkState.DOWN else logging.INFO,
                 "trunk %s is %s",
                 self._carrier.name,
                 self._state,
@@ -260,15 +282,15 @@ class _Trunk:
         before = self._keepalives[address]
         self._keepalives[address] = after
         if before.up != after.up:
-            log.warning(
-                "trunk %s: %s:%d %s", self._carrier.name, *address, "answers again" if after.up else "is silent"
-            )
+            if after.up:
+                log.warning("trunk %s: %s answers again", self._carrier.name, shown(address))
+            else:
+                self._failed(f"{shown(address)} is silent")
             if self._carrier.registers:
                 self._on_event(ServerUp(address) if after.up else ServerDown(address))
 
     def _ask(self, address: Address, attempt: int) -> None:
-        request = self._request("OPTIONS", address, call_id=SipCallId(), cseq=1)
-        request.appendHeader(SipHeader("Accept: application/sdp"))
+        request = self._messages.options(address, own=self._own(address))
         self._server.send_request(request, lambda response: self._on_options(address, attempt, response))
 
     def _on_options(self, address: Address, attempt: int, response: Any) -> None:
@@ -285,99 +307,33 @@ class _Trunk:
     def _send(self, request: SendRegister) -> None:
         if self._pending is not None:  # a server that said nothing is asked no more
             self._server.abandon(self._pending)
-        self._cseq += 1
-        call_id = self._call_ids.setdefault(request.server, SipCallId())
-        message = self._request("REGISTER", request.server, call_id=call_id.getCopy(), cseq=self._cseq)
-        message.appendHeader(SipHeader(name="contact", body=self._contact(request)))
-        if request.signed and self._challenge is not None:
-            name, challenge, qop = self._challenge
-            answer = challenge.genAuthHF(
-                self._carrier.username, self._carrier.password, "REGISTER", str(message.ruri), None, qop
-            )
-            message.appendHeader(SipHeader(name=name, body=answer))
-        self._pending = self._server.send_request(message, partial(self._on_register, request.attempt))
+        message = self._messages.register(request, own=self._own(request.server), challenge=self._challenge)
+        self._pending = self._server.send_request(message, partial(self._on_register, request))
 
-    def _contact(self, request: SendRegister) -> Any:
-        host, port = split_port(self._carrier.contact) if self._carrier.contact else (None, None)
-        url = SipURL(
-            username=self._carrier.username,
-            host=host or self._server.local_host(request.server[0]),
-            port=(port or DEFAULT_PORT) if host else self._server.port,
-        )
-        address = SipAddress(url=url, hadbrace=True)
-        address.params, address.params_order = {"expires": str(request.expires_s)}, ["expires"]
-        return SipContact(address=address)
-
-    def _on_register(self, attempt: int, response: Any) -> None:
-        code = response.getSCode()[0]
+    def _on_register(self, request: SendRegister, response: Any) -> None:
+        code, attempt = response.getSCode()[0], request.attempt
         if code < 200 or attempt != self._registration.attempt:
             return
         self._pending = None
         event: Event
         if code < 300:
-            event = Accepted(attempt, self._granted(response))
-        elif code in CHALLENGES and (given := _challenge(response)) is not None:
+            asked_s = self._registration.expires_s
+            event = Accepted(attempt, self._messages.granted_s(response, asked_s=asked_s))
+        elif code in CHALLENGES and (given := challenge_in(response)) is not None:
             self._challenge = given
-            event = Challenged(attempt, stale=_is_stale(response))
+            event = Challenged(attempt, stale=is_stale(response))
         elif code == 423:
-            event = TooBrief(attempt, min(_number(response, "min-expires"), MAX_EXPIRES_S))
+            event = TooBrief(attempt, min(number_in(response, "min-expires"), MAX_EXPIRES_S))
         else:
-            event = Refused(attempt, code, float(_number(response, "retry-after")))
+            event = Refused(attempt, code, float(number_in(response, "retry-after")))
         if code >= 300 and not (isinstance(event, Challenged) and self._registration.challenges == 0):
-            log.warning("trunk %s: REGISTER answered with %d", self._carrier.name, code)
+            self._failed(f"{shown(request.server)} answers REGISTER with {code}")
         self._on_event(event)
 
-    def _granted(self, response: Any) -> int:
-        """The time granted to our contact: its `expires`, else the Expires header, else what we asked for."""
-        for item in response.getHFBodys("contact"):
-            if not item.asterisk and item.getUrl().username == self._carrier.username:
-                told = {name.lower(): value for name, value in item.getUri().params.items()}.get("expires") or ""
-                if told.isascii() and told.isdigit():
-                    return min(int(told[:9]), MAX_EXPIRES_S)
-        return min(_number(response, "expires", self._registration.expires_s), MAX_EXPIRES_S)
-
-    # --- messages ---
-
-    def _request(self, method: str, address: Address, *, call_id: Any, cseq: int) -> Any:
-        user = self._carrier.username or None
-        own = self._server.local_host(address[0])
-        host, port = split_port(self._carrier.domain)
-        sender = SipFrom(address=SipAddress(url=_url(user or "hotline", host if user else own), hadbrace=True))
-        sender.genTag()
-        to = _url(user if method == "REGISTER" else None, host)
-        ruri = SipURL(host=host, port=port)
-        return SipRequest(
-            method=method,
-            ruri=ruri,
-            to=SipTo(address=SipAddress(url=to, hadbrace=True)),
-            fr0m=sender,
-            callid=call_id,
-            cseq=cseq,
-            target=(address, "udp"),
-        )
+    def _own(self, server: Address) -> Address:
+        return self._server.local_host(server[0]), self._server.port
 
 
-def _url(user: str | None, host: str) -> Any:
-    url = SipURL(username=user, host=host, port=None)
-    url.transport = None
-    return url
-
-
-def _challenge(response: Any) -> tuple[str, Any, str] | None:
-    """The first challenge that we can answer, as the header for the answer, sippy's challenge and its qop."""
-    asked, answered = CHALLENGES[response.getSCode()[0]]
-    for challenge in response.getHFBodys(asked):
-        supported, qop = challenge.supportedAlgorithm()
-        if supported:
-            return answered, challenge, qop
-    return None
-
-
-def _is_stale(response: Any) -> bool:
-    asked, _ = CHALLENGES[response.getSCode()[0]]
-    return any(re.search(r'\bstale\s*=\s*"?true', value, re.IGNORECASE) for value in values(response, asked))
-
-
-def _number(response: Any, name: str, default: int = 0) -> int:
-    text = next(iter(values(response, name)), "").partition(";")[0].partition("(")[0].strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
+def shown(address: Address) -> str:
+    """HOST:PORT."""
+    return f"{address[0]}:{address[1]}"

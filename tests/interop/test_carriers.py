@@ -4,17 +4,21 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from carrier_rig import OK, SECRET, SILENCE, USER, Answer, Carrier, NameServer, asks_first, granted, is_signed, question
+from control_rig import wait_for
 from peer_rig import SECRET as EXTENSION_SECRET
 from peer_rig import Peer
 
 from demo.media_process import HOST, MediaProcess
 from demo.sip import SipMessage
+from hotline.bus import ValkeyBus
 from ivr.access.extensions import ExtensionFile
 
 QUICK = {"options_s": 0.5, "patience_s": 0.4, "max_missed": 2, "backoff_s": 0.5, "backoff_max_s": 1.0}
@@ -70,7 +74,7 @@ def asks_callers(request: SipMessage) -> Answer | None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(valkey_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Every trunk of the tests at one media process: it starts once."""
     carriers = {
         "plain": (Carrier("127.0.1.1", plain),),
@@ -122,6 +126,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "HOTLINE_EXTENSIONS__NETWORKS": '["127.0.0.0/24"]',
         "HOTLINE_DIAL_PLAN__OUTGOING": '["1XXXXXXXXXX"]',
         "HOTLINE_SIP__DNS_SERVERS": f'["127.0.0.1:{names.port}"]',
+        "HOTLINE_VALKEY_URL": valkey_server,
+        "HOTLINE_NODE": "n1",
     }
     with MediaProcess(tmp_path_factory.mktemp("carriers"), HOTLINE_TRUNKS=json.dumps(trunks), **extensions) as media:
         ExtensionFile(media.data_dir / "extensions.json", realm="hotline").add(
@@ -250,6 +256,28 @@ def test_a_carrier_calls_in_from_its_servers_address(site: Site) -> None:
         stranger.close()
     (call,) = site.media.calls_of("13500000077")
     assert call.first("opened")["caller"] == "13500000077", "in its one form"
+
+
+def test_the_operator_sees_on_the_bus_how_every_trunk_is(site: Site, valkey_server: str) -> None:
+    site["plain"].wait("REGISTER", 2)
+    site["wrong"].wait("REGISTER", 2)
+    with closing(ValkeyBus(valkey_server)) as bus:
+
+        def told() -> dict[str, Any]:
+            trunks = {trunk["trunk"]: trunk for trunk in bus.states("trunks").get("n1", {"trunks": []})["trunks"]}
+            return trunks if trunks and trunks["wrong"]["state"] == "down" else {}
+
+        trunks = wait_for(told)
+    assert set(trunks) == set(site.carriers)
+    plain, wrong = trunks["plain"], trunks["wrong"]
+    assert (plain["state"], plain["registered_at"]) == ("registered", site["plain"].address)
+    assert (plain["silent"], plain["last_error"]) == ([], "")
+    assert (wrong["servers"], wrong["registered_at"]) == ([site["wrong"].address], "")
+    assert wrong["last_error"] == f"{site['wrong'].address} answers REGISTER with 401"
+    assert datetime.fromisoformat(wrong["last_error_at"]).tzinfo is not None
+    assert trunks["static"]["state"] == "up"
+    assert re.search("does not answer REGISTER|is silent", trunks["failover"]["last_error"])
+    assert SECRET not in json.dumps(trunks)
 
 
 def test_a_server_down_is_said_once_in_the_log(site: Site, tmp_path: Path) -> None:
