@@ -56,14 +56,15 @@ class RecordedCall:
 class MediaProcess:
     """`hotline run media` on free loopback ports; a context manager that waits until it answers and stops it."""
 
-    def __init__(self, directory: Path, **settings: str) -> None:
+    def __init__(self, directory: Path, *, host: str = HOST, **settings: str) -> None:
         self._directory = directory
-        self.sip_port = free_port()
+        self.host = host
+        self.sip_port = free_port(host)
         rtp_port = random.randrange(20000, 50000, 2)  # noqa: S311 - the engine skips busy ports
         clean = {key: value for key, value in os.environ.items() if not key.startswith("HOTLINE_")}
         self._environment = clean | {
             "HOTLINE_DATA_DIR": str(directory),
-            "HOTLINE_SIP__ADDRESS": HOST,
+            "HOTLINE_SIP__ADDRESS": host,
             "HOTLINE_SIP__PORT": str(self.sip_port),
             "HOTLINE_MEDIA__RTP_PORT_MIN": str(rtp_port),
             "HOTLINE_MEDIA__RTP_PORT_MAX": str(rtp_port + 8000),
@@ -100,7 +101,7 @@ class MediaProcess:
 
     @property
     def address(self) -> tuple[str, int]:
-        return HOST, self.sip_port
+        return self.host, self.sip_port
 
     @property
     def running(self) -> bool:
@@ -130,7 +131,7 @@ class MediaProcess:
 
     def answers(self, *, timeout_s: float = 0.3) -> bool:
         """Whether an OPTIONS gets its 200."""
-        return answers(self.sip_port, timeout_s=timeout_s)
+        return answers(self.sip_port, host=self.host, timeout_s=timeout_s)
 
     def recordings(self) -> list[Path]:
         """All recordings of the spool folder, whether a journal belongs to them or not."""
@@ -190,16 +191,21 @@ def free_port(host: str = HOST, *, count: int = 1) -> int:
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in range(first, first + count):
                 for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                    stack.enter_context(socket.socket(socket.AF_INET, kind)).bind((host, port))
+                    stack.enter_context(socket.socket(family_of(host), kind)).bind((host, port))
             return first
     raise UnavailableError(f"no free port at {host}")
 
 
-def answers(sip_port: int, *, timeout_s: float = 0.3) -> bool:
+def family_of(host: str) -> socket.AddressFamily:
+    """IPv4 or IPv6."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def answers(sip_port: int, *, host: str = HOST, timeout_s: float = 0.3) -> bool:
     """Whether an OPTIONS to a loopback port gets its 200."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        probe.sendto(options(probe.getsockname()[1], sip_port), (HOST, sip_port))
+    with socket.socket(family_of(host), socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        probe.sendto(options(probe.getsockname()[1], sip_port, host=host), (host, sip_port))
         if not select.select([probe], [], [], timeout_s)[0]:
             return False
         try:
@@ -208,16 +214,17 @@ def answers(sip_port: int, *, timeout_s: float = 0.3) -> bool:
             return False
 
 
-def options(from_port: int, to_port: int) -> bytes:
+def options(from_port: int, to_port: int, *, host: str = HOST) -> bytes:
     """An OPTIONS request between two loopback ports (RFC 3261 section 11)."""
+    host = f"[{host}]" if ":" in host else host
     name = f"{random.getrandbits(64):016x}"
     headers = (
-        ("Via", f"SIP/2.0/UDP {HOST}:{from_port};rport;branch=z9hG4bK{name}"),
+        ("Via", f"SIP/2.0/UDP {host}:{from_port};rport;branch=z9hG4bK{name}"),
         ("Max-Forwards", "70"),
-        ("From", f"<sip:probe@{HOST}:{from_port}>;tag={name[:8]}"),
-        ("To", f"<sip:{HOST}:{to_port}>"),
+        ("From", f"<sip:probe@{host}:{from_port}>;tag={name[:8]}"),
+        ("To", f"<sip:{host}:{to_port}>"),
         ("Call-ID", f"{name}@probe"),
         ("CSeq", "1 OPTIONS"),
-        ("Contact", f"<sip:probe@{HOST}:{from_port}>"),
+        ("Contact", f"<sip:probe@{host}:{from_port}>"),
     )
-    return SipMessage(start=f"OPTIONS sip:{HOST}:{to_port} SIP/2.0", headers=headers).serialize()
+    return SipMessage(start=f"OPTIONS sip:{host}:{to_port} SIP/2.0", headers=headers).serialize()

@@ -1,6 +1,7 @@
 """Whether a process of the product does its work: asked as a user of it would."""
 
 import json
+import re
 import socket
 import ssl
 import urllib.error
@@ -35,24 +36,26 @@ def _media(settings: Settings, _bus: Bus) -> None:
 
 
 def _sip(host: str, port: int) -> None:
+    family, shown = (socket.AF_INET6, f"[{host}]") if ":" in host else (socket.AF_INET, host)
     request = (
-        f"OPTIONS sip:probe@{host}:{port} SIP/2.0\r\n"
+        f"OPTIONS sip:probe@{shown}:{port} SIP/2.0\r\n"
         "Via: SIP/2.0/UDP {local};rport;branch=z9hG4bK{tag}\r\n"
         "Max-Forwards: 5\r\nFrom: <sip:probe@{local}>;tag={tag}\r\n"
-        f"To: <sip:probe@{host}:{port}>\r\n"
+        f"To: <sip:probe@{shown}:{port}>\r\n"
         "Call-ID: probe-{tag}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
     )
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.settimeout(TIMEOUT_S)
         try:
             sock.connect((host, port))
-            own = "{}:{}".format(*sock.getsockname())
-            sock.send(request.format(local=own, tag=own.replace(":", "").replace(".", "")).encode())
+            own = sock.getsockname()[:2]
+            local = "[{}]:{}".format(*own) if family is socket.AF_INET6 else "{}:{}".format(*own)
+            sock.send(request.format(local=local, tag=re.sub("[^0-9a-f]", "", local)).encode())
             answer = sock.recv(4096)
         except OSError as error:
-            raise UnavailableError(f"no SIP answer from {host}:{port}: {error}") from error
+            raise UnavailableError(f"no SIP answer from {shown}:{port}: {error}") from error
     if not answer.startswith(b"SIP/2.0 200"):
-        raise UnavailableError(f"SIP answer from {host}:{port}: {answer[:40]!r}")
+        raise UnavailableError(f"SIP answer from {shown}:{port}: {answer[:40]!r}")
 
 
 def _recognizer(settings: Settings, _bus: Bus) -> None:

@@ -17,7 +17,7 @@ from hotline.errors import InvalidInputError
 from ivr.media.types import Codec
 from ivr.sdp import parse_answer, parse_offer
 from ivr.sip.causes import SIP_TO_Q850, CallEnd, EndReason, failed, hung_up, phrase, reason_value
-from ivr.sip.headers import ALLOW, SUPPORTED, header, reasons, respond, sdp_of, tokens
+from ivr.sip.headers import ALLOW, SUPPORTED, header, in_uri, reasons, respond, sdp_of, tokens
 from ivr.sip.info import DIGIT_TYPES, parse_digit
 from ivr.sip.keeper import SessionKeeper
 from ivr.sip.refer import Transfers
@@ -69,7 +69,7 @@ class SipDialog(ABC):
             route=self._route,
             **options,
         )
-        contact = SipURL(host=self._local_host, port=self._server.port)
+        contact = SipURL(host=in_uri(self._local_host), port=self._server.port)
         ua.lContact = SipContact(address=SipAddress(url=contact))
         return ua
 

@@ -55,6 +55,11 @@ def sdp_of(message: Any) -> str | None:
     return str(body)
 
 
+def in_uri(host: str) -> str:
+    """A numeric address as it stands in SIP: an IPv6 address in brackets, unlike in SDP."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
 def printable(text: str) -> str:
     """Without control characters and line separators."""
     return "".join(character for character in text if character.isprintable())

@@ -16,7 +16,7 @@ from sippy.SipURL import SipURL
 from hotline.errors import InvalidInputError
 from ivr.sip.causes import CallEnd, EndReason, failed
 from ivr.sip.dialog import SipDialog
-from ivr.sip.headers import ALLOW, display_name, header, printable, reasons, tokens
+from ivr.sip.headers import ALLOW, display_name, header, in_uri, printable, reasons, tokens
 from ivr.sip.transfer import SIP_URI
 from ivr.sip.types import OutgoingHandler, SipTarget, Timer
 from ivr.sip.ua import Address
@@ -104,7 +104,7 @@ class OutgoingDialog(SipDialog):
 
     @property
     def _domain(self) -> str:
-        return split_port(self._target.domain)[0] if self._target.domain else self._local_host
+        return split_port(self._target.domain)[0] if self._target.domain else in_uri(self._local_host)
 
     def _identity_headers(self) -> tuple[Any, ...]:
         """RFC 3325 section 9.1 for a carrier that is trusted, and that the identity is for it alone."""

@@ -21,6 +21,7 @@ from ivr.sip.carrier_messages import (
     is_stale,
     number_in,
 )
+from ivr.sip.headers import in_uri
 from ivr.sip.types import Timer
 from ivr.trunks.carriers import Carrier
 from ivr.trunks.keepalive import Keepalive, KeepalivePolicy
@@ -331,7 +332,7 @@ class _Trunk:
         self._on_event(event)
 
     def _own(self, server: Address) -> Address:
-        return self._server.local_host(server[0]), self._server.port
+        return in_uri(self._server.local_host(server[0])), self._server.port
 
 
 def shown(address: Address) -> str:

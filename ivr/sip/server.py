@@ -7,6 +7,7 @@ handling a request becomes a 400 or 500 and never a leaked transaction, and requ
 of an allowed peer or of the one we call.
 """
 
+import errno
 import logging
 import socket
 import threading
@@ -30,6 +31,7 @@ from ivr.sip.headers import (
     EXTENSIONS,
     METHODS,
     SUPPORTED,
+    in_uri,
     log_refusal,
     quotable,
     respond,
@@ -48,6 +50,7 @@ from ivr.sip.types import AnswerCall, CallHandler, Dialog, Invitation, OutgoingH
 log = logging.getLogger(__name__)
 
 USER_AGENT = "hotline"
+ELSEWHERE = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}  # noqa: S104 - an address beyond the default route, by family
 
 
 class SipServer:
@@ -86,24 +89,26 @@ class SipServer:
         lighten_sippy()
         SipConf.my_uaname = USER_AGENT
         SipConf.autoconvert_tel_url = True
-        own = advertised_address or (address if address != "0.0.0.0" else _outbound_address("192.0.2.1"))  # noqa: S104
-        self._own = own
-        SipConf.my_address = own
+        self._own = own = advertised_address or (_outbound_address(ELSEWHERE[address]) if self._anywhere else address)
+        SipConf.my_address = in_uri(own)
         SipConf.my_port = port
         self.global_config: dict[str, Any] = {
-            "_sip_address": address,
+            "_sip_address": in_uri(address),
             "_sip_port": port,
             "_sip_logger": SilentLogger(),
-            "nh_addr": (own, port),
+            "nh_addr": (in_uri(own), port),
         }
         Udp_server_opts.flags = 0  # SO_REUSEPORT would let a second hotline take this one's calls
         Udp_server_opts.nworkers = 1  # several sippy threads on one socket put messages out of order
         try:
             self.global_config["_sip_tm"] = TransactionManager(self.global_config, self._request, self)
         except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
             raise ConfigurationError(
-                f"SIP port {address}:{port} cannot be opened: {error.strerror}",
-                hint="another program holds it; choose another with HOTLINE_SIP__PORT",
+                f"SIP port {in_uri(address)}:{port} cannot be opened: {error.strerror}",
+                hint="another program holds it; choose another with HOTLINE_SIP__PORT"
+                if taken
+                else "choose an address of this machine with HOTLINE_SIP__ADDRESS",
             ) from error
 
     def run(self) -> None:
@@ -174,18 +179,21 @@ class SipServer:
         """Whether this machine asks itself if it answers: allowed whoever the peers are."""
         return data.startswith(b"OPTIONS ") and self._is_here(host)
 
+    @property
+    def _anywhere(self) -> bool:
+        """Whether we listen at all addresses of a family."""
+        return self._address in ELSEWHERE
+
     def _is_here(self, host: str) -> bool:
-        return host in (self._address, self._own, "127.0.0.1")
+        return host.strip("[]") in (self._address, self._own, "127.0.0.1", "::1")
 
     def host_towards(self, target: SipTarget) -> str:
         """Our address as `target` reaches it; raises `InvalidInputError` where it has no numeric address."""
         return self.local_host(hop_of(target)[0])
 
     def local_host(self, peer: str) -> str:
-        """Our address as `peer` reaches it."""
-        if self._advertised:
-            return self._advertised
-        return self._address if self._address != "0.0.0.0" else _outbound_address(peer)  # noqa: S104
+        """Our address as `peer` reaches it, as it stands in SDP (without brackets)."""
+        return self._advertised or (_outbound_address(peer) if self._anywhere else self._address)
 
     def _request(self, request: Any, transaction: Any) -> Any:
         """sippy's callback for requests outside a dialog; returns (response, cancel callback, no-ACK callback)."""
@@ -328,9 +336,11 @@ def _logged(function: Callable[[], None]) -> Callable[[], None]:
 
 def _outbound_address(peer: str) -> str:
     """Our address on the way to `peer`; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    peer = peer.strip("[]")
+    family, here = (socket.AF_INET6, "::1") if ":" in peer else (socket.AF_INET, "127.0.0.1")
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((peer, 9))
         except OSError:
-            return "127.0.0.1"
+            return here
         return str(probe.getsockname()[0])

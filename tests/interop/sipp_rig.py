@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from demo.media_process import free_port
+from ivr.sip.headers import in_uri
 
 SCENARIOS = Path(__file__).with_name("scenarios")
 LIMIT_S = 20
@@ -37,7 +38,7 @@ class Sipp:
         self.port = port or free_port(host)
         self._process = subprocess.Popen(
             [
-                *(program, f"{server[0]}:{server[1]}", "-sf", str(path), "-m", "1", "-s", service),
+                *(program, f"{in_uri(server[0])}:{server[1]}", "-sf", str(path), "-m", "1", "-s", service),
                 *("-i", host, "-p", str(self.port), "-mi", host, "-mp", str(free_port(host, count=4))),
                 *("-au", keys.get("caller", ""), "-ap", secret, "-nostdin", "-trace_err"),
                 *("-timeout", f"{LIMIT_S}s", "-timeout_error"),
