@@ -45,6 +45,7 @@ class SharedBindings:
         self._elapsed = elapsed
         self._bindings: dict[str, dict[str, Binding]] = {}
         self._heard: dict[Key, float] = {}  # when another process told of it; what is missing here is our own
+        self._missed: set[Key] = set()  # our own that the broker did not know when it was read last
         self.on_change: Callable[[str], None] = lambda _extension: None
 
     def get(self, extension: str) -> tuple[Binding, ...]:
@@ -57,8 +58,7 @@ class SharedBindings:
         for contact, binding in after.items():
             if before.get(contact) != binding:
                 self._heard.pop((extension, contact), None)
-                seconds = max(1, binding.expires_s(self._now()))
-                self._publisher.put_state(KIND, _state_key(extension, contact), to_data(binding), ttl_s=seconds)
+                self._put_state(binding)
                 self._publish(extension, contact, binding)
         for contact in before.keys() - after.keys():
             self._heard.pop((extension, contact), None)
@@ -82,7 +82,8 @@ class SharedBindings:
         self._learn(extension, contact, binding, self._elapsed())
 
     def load(self, states: Mapping[str, Mapping[str, Any]], *, asked_at: float) -> None:
-        """What the broker knows, as it was asked at `asked_at`: what others told before and is missing is gone."""
+        """What the broker knows, as it was asked at `asked_at`: what others told before and is missing is gone, what is
+        our own and missing twice is told again: the broker has forgotten it, and nobody is just taking it back."""
         known: dict[Key, Binding] = {}
         for state in states.values():
             try:
@@ -98,6 +99,22 @@ class SharedBindings:
             mine = self._bindings.get(key[0], {}).get(key[1])
             if mine is None or (key in self._heard and self._heard[key] < asked_at and mine != binding):
                 self._learn(*key, binding, asked_at)
+        now = self._now()
+        own = {
+            (name, contact): each
+            for name, held in self._bindings.items()
+            for contact, each in held.items()
+            if each.expires_at > now
+        }
+        missed = own.keys() - self._heard.keys() - known.keys()
+        for key in missed & self._missed:
+            self._put_state(own[key])
+        self._missed = missed
+
+    def _put_state(self, binding: Binding) -> None:
+        seconds = max(1, binding.expires_s(self._now()))
+        key = _state_key(binding.extension, binding.contact)
+        self._publisher.put_state(KIND, key, to_data(binding), ttl_s=seconds)
 
     def _learn(self, extension: str, contact: str, binding: Binding | None, heard_at: float) -> None:
         after = {key: each for key, each in self._bindings.get(extension, {}).items() if key != contact}

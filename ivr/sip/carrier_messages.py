@@ -59,23 +59,30 @@ class CarrierMessages:
             request.appendHeader(SipHeader(name=challenge.answered_by, body=answer))
         return request
 
-    def granted_s(self, response: Any, *, asked_s: int) -> int:
-        """The time granted to our contact: its `expires`, else the Expires header, else what we asked for."""
-        for item in response.getHFBodys("contact"):
-            if not item.asterisk and item.getUrl().username == self._carrier.username:
-                told = {name.lower(): value for name, value in item.getUri().params.items()}.get("expires") or ""
-                if told.isascii() and told.isdigit():
-                    return min(int(told[:9]), MAX_EXPIRES_S)
+    def granted_s(self, response: Any, *, own: Address, asked_s: int) -> int:
+        """The time granted to our contact: its `expires`, else the Expires header, else what we asked for.
+
+        Others may be registered with the same account; a carrier that writes our contact anew leaves its user.
+        """
+        user = self._carrier.username
+        contacts = [item for item in response.getHFBodys("contact") if not item.asterisk]
+        named = [(item.getUrl(), item.getUri().params) for item in contacts if item.getUrl().username == user]
+        for _, params in sorted(named, key=lambda each: each[0].getAddr() != self._contact_address(own)):
+            told = {name.lower(): value for name, value in params.items()}.get("expires") or ""
+            if told.isascii() and told.isdigit():
+                return min(int(told[:9]), MAX_EXPIRES_S)
         return min(number_in(response, "expires", asked_s), MAX_EXPIRES_S)
 
+    def _contact_address(self, own: Address) -> Address:
+        """Where the carrier shall call us."""
+        if not self._carrier.contact:
+            return own
+        host, port = split_port(self._carrier.contact)
+        return host, port or DEFAULT_PORT
+
     def _contact(self, expires_s: int, own: Address) -> Any:
-        host, port = split_port(self._carrier.contact) if self._carrier.contact else (None, None)
-        url = SipURL(
-            username=self._carrier.username,
-            host=host or own[0],
-            port=(port or DEFAULT_PORT) if host else own[1],
-        )
-        address = SipAddress(url=url, hadbrace=True)
+        host, port = self._contact_address(own)
+        address = SipAddress(url=SipURL(username=self._carrier.username, host=host, port=port), hadbrace=True)
         address.params, address.params_order = {"expires": str(expires_s)}, ["expires"]
         return SipContact(address=address)
 

@@ -319,7 +319,9 @@ class _Trunk:
         event: Event
         if code < 300:
             asked_s = self._registration.expires_s
-            event = Accepted(attempt, self._messages.granted_s(response, asked_s=asked_s))
+            event = Accepted(
+                attempt, self._messages.granted_s(response, own=self._own(request.server), asked_s=asked_s)
+            )
         elif code in CHALLENGES and (given := challenge_in(response)) is not None:
             self._challenge = given
             event = Challenged(attempt, stale=is_stale(response))

@@ -158,6 +158,9 @@ class LookupThread:
                 found: Found | UnavailableError = self._resolver.find(domain=domain, servers=servers)
             except UnavailableError as error:
                 found = error
+            except Exception as error:  # whoever asked waits for an answer, and asks again
+                log.exception("a look-up failed")
+                found = UnavailableError(f"the look-up of {domain} failed: {type(error).__name__}")
             then(found)
 
         self._questions.put(ask)

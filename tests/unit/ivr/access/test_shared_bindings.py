@@ -136,6 +136,38 @@ def test_reading_never_takes_away_what_is_our_own_or_came_meanwhile(
     assert two.contacts() == [SOFT]
 
 
+def test_what_a_broker_that_started_empty_has_forgotten_is_told_again(
+    pair: tuple[Process, Process], clock: ManualClock
+) -> None:
+    one, two = pair
+    one.register(DESK)
+    two.hear()
+    clock.advance(1)
+    for key in one.bus.states(KIND):
+        one.bus.drop_state(KIND, key)
+    for _ in range(2):
+        one.read()
+        clock.advance(30)
+    two.read()
+    assert (one.contacts(), two.contacts()) == ([DESK], [DESK])
+
+
+def test_what_another_process_is_just_taking_back_is_not_told_again(
+    pair: tuple[Process, Process], clock: ManualClock
+) -> None:
+    one, two = pair
+    one.register(DESK)
+    two.hear()
+    clock.advance(1)
+    two.register(DESK, expires_s=0, cseq=2)
+    one.read()  # before the event comes
+    one.hear()
+    clock.advance(30)
+    one.read()
+    assert one.bus.states(KIND) == {}
+    assert one.contacts() == []
+
+
 def test_a_phone_is_over_in_time_everywhere_and_nobody_drops_a_refreshed_one(
     pair: tuple[Process, Process], clock: ManualClock
 ) -> None:
