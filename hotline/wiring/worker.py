@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from hotline.bus import ValkeyBus
 from hotline.clock import SystemClock
@@ -47,15 +48,22 @@ def run(settings: Settings, stop: threading.Event) -> None:
         try:
             bus.put_state("worker", settings.node, {"at": clock.now().isoformat()}, ttl_s=3 * HEARTBEAT_S)
             if clock.monotonic() >= next_sweep:
-                ticket_jobs.sweep_spool()
-                survey_jobs.sweep()
                 next_sweep = clock.monotonic() + SWEEP_S
+                sweep(ticket_jobs.sweep_spool, survey_jobs.sweep)
         except UnavailableError as error:
             log.warning("waiting: %s", error)
-        except Exception:
-            log.exception("sweeping failed; it is tried again")
-            next_sweep = clock.monotonic() + SWEEP_S
         stop.wait(HEARTBEAT_S)
     worker.stop(timeout_ms=SHUTDOWN_MS)
     commands.close()
     database.close()
+
+
+def sweep(*sweeps: Callable[[], None]) -> None:
+    """Each of them, whatever becomes of those before it; what fails is tried again with the next sweep."""
+    for work in sweeps:
+        try:
+            work()
+        except UnavailableError as error:
+            log.warning("waiting: %s", error)
+        except Exception:
+            log.exception("sweeping failed; it is tried again")
