@@ -34,7 +34,9 @@ from ivr.acd.events import (
     SeatReady,
     SeatSignedIn,
     SeatSignedOut,
+    TalkTimeMeasured,
     TimePassed,
+    WrapUpResumed,
 )
 from ivr.acd.rule import QueueRule, Strategy
 
@@ -73,6 +75,7 @@ SEATS: dict[tuple[SeatState, SeatAction], SeatState] = {
     (SeatState.RINGING, SeatAction.PAUSE): SeatState.PAUSED,
     (SeatState.AWAY, SeatAction.RESUME): SeatState.TALKING,
     (SeatState.READY, SeatAction.RESUME): SeatState.TALKING,
+    (SeatState.READY, SeatAction.PAUSE): SeatState.PAUSED,
     (SeatState.PAUSED, SeatAction.RESUME): SeatState.TALKING,
     (SeatState.TALKING, SeatAction.PAUSE): SeatState.PAUSED,
     (SeatState.TALKING, SeatAction.AWAY): SeatState.AWAY,
@@ -114,15 +117,17 @@ class Seat:
     leaving: bool = False
 
 
+AVERAGE_WEIGHT = 0.1  # of the newest conversation in the running average
+FIRST_GUESS_COUNTS = 1  # as so many conversations, beside those measured under another distributor
+
+
 @dataclass
 class _Queue:
     rule: QueueRule
     handle_s: float  # average talk and wrap-up
+    told: int = FIRST_GUESS_COUNTS  # conversations that the average stood for when it was last told one
     last_rung: str = ""
     order: list[str] = field(default_factory=list)  # names of its seats by sign-in
-
-
-AVERAGE_WEIGHT = 0.1  # of the newest conversation in the running average
 
 
 class Distributor:
@@ -134,6 +139,7 @@ class Distributor:
         self._busy_s = busy_s
         self._callers: dict[str, Waiting] = {}
         self._seats: dict[str, Seat] = {}
+        self._wrap_ups: dict[str, float] = {}  # of seats that have yet to sign in here: until when
 
     @property
     def deadline(self) -> float | None:
@@ -174,6 +180,10 @@ class Distributor:
                 commands = self._not_answered(call, (name,), now, busy=busy)
             case ConversationResumed():
                 commands = self._resume(event, now)
+            case WrapUpResumed():
+                commands = self._resume_wrap_up(event, now)
+            case TalkTimeMeasured():
+                commands = self._learn(event)
             case ConversationEnded(call, name):
                 commands = self._conversation_over(call, name, now)
             case TimePassed():
@@ -183,9 +193,7 @@ class Distributor:
     # --- callers ---
 
     def _join(self, event: CallerJoined, now: float) -> list[QueueCommand]:
-        queue = self._queues.get(event.queue)
-        if queue is None:
-            raise NotFoundError(f"no queue named {event.queue}")
+        queue = self._queue(event.queue)
         if event.call in self._callers or any(seat.call == event.call for seat in self._seats.values()):
             raise ConflictError(f"call {event.call} is already waiting or talking")
         rule = queue.rule
@@ -221,8 +229,11 @@ class Distributor:
         if unknown:
             raise NotFoundError(f"no queue named {', '.join(unknown)}")
         present = self._seats.get(event.seat)
+        until = self._wrap_ups.pop(event.seat, now)
         if present is None:
             self._seats[event.seat] = Seat(event.seat, event.queues, event.skills, since=now)
+            if until > now:
+                self._move(event.seat, SeatAction.PAUSE, until=until)
         else:
             self._seats[event.seat] = replace(present, queues=event.queues, skills=event.skills, leaving=False)
         for name, queue in self._queues.items():
@@ -295,8 +306,7 @@ class Distributor:
 
     def _resume(self, event: ConversationResumed, now: float) -> list[QueueCommand]:
         """A seat that has not signed in here yet is one that leaves after its conversation, until it does."""
-        if event.queue not in self._queues:
-            raise NotFoundError(f"no queue named {event.queue}")
+        self._queue(event.queue)
         seat = self._seats.setdefault(event.seat, Seat(event.seat, (), frozenset(), since=now, leaving=True))
         if seat.state is SeatState.TALKING:
             return []
@@ -314,6 +324,27 @@ class Distributor:
             then=then,
         )
         return commands
+
+    def _resume_wrap_up(self, event: WrapUpResumed, now: float) -> list[QueueCommand]:
+        """A seat that talks or rings again, or is away, has done with it; one may also sign in here only later."""
+        seat, until = self._seats.get(event.seat), now - event.ended_s + self._queue(event.queue).rule.wrap_up_s
+        if until <= now:
+            return []
+        if seat is None:
+            self._wrap_ups[event.seat] = max(until, self._wrap_ups.get(event.seat, until))
+        elif seat.state is SeatState.READY:
+            self._move(seat.name, SeatAction.PAUSE, until=until)
+        elif seat.until is not None:
+            self._seats[seat.name] = replace(seat, until=max(until, seat.until))
+        return []
+
+    def _learn(self, event: TalkTimeMeasured) -> list[QueueCommand]:
+        """Averages of several processes weigh as many conversations as each stands for."""
+        queue = self._queue(event.queue)
+        count = max(event.count, 0)
+        queue.told += count
+        queue.handle_s += count / queue.told * (event.talk_s + queue.rule.wrap_up_s - queue.handle_s)
+        return []
 
     def _conversation_over(self, call: str, name: str, now: float) -> list[QueueCommand]:
         seat = self._seats.get(name)
@@ -408,6 +439,12 @@ class Distributor:
         """Those ahead and the caller, each for the average time, shared by the seats that serve the queue."""
         serving = sum(self._seats[name].state is not SeatState.AWAY for name in queue.order)
         return float(math.ceil(position * queue.handle_s / max(serving, 1)))
+
+    def _queue(self, name: str) -> _Queue:
+        try:
+            return self._queues[name]
+        except KeyError:
+            raise NotFoundError(f"no queue named {name}") from None
 
     def _gives_up(self, caller: Waiting) -> float:
         return caller.joined + self._queues[caller.queue].rule.max_wait_s

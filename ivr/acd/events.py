@@ -81,6 +81,25 @@ class ConversationResumed:
 
 
 @dataclass(frozen=True)
+class WrapUpResumed:
+    """The seat's last conversation, with a caller of `queue`, is over since `ended_s`: said to a distributor that takes
+    over, which lets the seat have the rest of its wrap-up time."""
+
+    seat: str
+    queue: str
+    ended_s: float
+
+
+@dataclass(frozen=True)
+class TalkTimeMeasured:
+    """`count` conversations of the queue took `talk_s` on average: said to a distributor that takes over."""
+
+    queue: str
+    talk_s: float
+    count: int
+
+
+@dataclass(frozen=True)
 class ConversationEnded:
     """The seat left the conversation."""
 
@@ -103,6 +122,8 @@ QueueEvent = (
     | SeatAnswered
     | SeatNotAnswered
     | ConversationResumed
+    | WrapUpResumed
+    | TalkTimeMeasured
     | ConversationEnded
     | TimePassed
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from hotline.errors import ConflictError, NotFoundError
+from ivr.acd.distributor import AVERAGE_WEIGHT
 from ivr.acd.events import (
     Announce,
     CallerJoined,
@@ -26,6 +27,8 @@ from ivr.acd.events import (
     SeatReady,
     SeatSignedIn,
     SeatSignedOut,
+    TalkTimeMeasured,
+    WrapUpResumed,
 )
 
 
@@ -44,6 +47,24 @@ class _Talking:
 
 
 @dataclass(frozen=True)
+class _WrappingUp:
+    queue: str
+    since: float
+
+
+@dataclass(frozen=True)
+class _TalkTime:
+    """Of the conversations of a queue: the newer weigh more."""
+
+    average_s: float = 0.0
+    count: int = 0
+
+    def with_one(self, talk_s: float) -> "_TalkTime":
+        count = self.count + 1
+        return _TalkTime(self.average_s + max(AVERAGE_WEIGHT, 1 / count) * (talk_s - self.average_s), count)
+
+
+@dataclass(frozen=True)
 class _OwnSeat:
     """A seat that signed in at this process."""
 
@@ -59,6 +80,8 @@ class Member:
         self._waiting: dict[str, _Waiting] = {}
         self._talking: dict[str, _Talking] = {}
         self._seats: dict[str, _OwnSeat] = {}
+        self._wrapping_up: dict[str, _WrappingUp] = {}  # after conversations of ours, also of seats of others
+        self._talk_times: dict[str, _TalkTime] = {}
 
     def note(self, event: QueueEvent, now: float) -> None:
         """Something happens here. Raises `NotFoundError` for an unknown queue and `ConflictError` for a caller that
@@ -71,20 +94,23 @@ class Member:
                 self._waiting[call] = _Waiting(event, now - event.waited_s)
             case CallerLeft(call):
                 self._waiting.pop(call, None)
-                self._talking.pop(call, None)
+                self._conversation_over(call, now)
             case SeatNotAnswered(call, seat):
                 self._ring_no_more(call, frozenset({seat}))
             case ConversationEnded(call, seat):
                 talking = self._talking.get(call)
                 if talking is not None and talking.seat == seat:
-                    del self._talking[call]
+                    self._conversation_over(call, now)
             case SeatSignedIn(seat, queues):
                 self._know(queues)
                 self._seats[seat] = _OwnSeat(event)
             case SeatSignedOut(seat):
                 self._seats.pop(seat, None)
-            case SeatAway(seat) | SeatReady(seat) if seat in self._seats:
-                self._seats[seat] = replace(self._seats[seat], away=isinstance(event, SeatAway))
+                self._wrapping_up.pop(seat, None)
+            case SeatAway(seat) | SeatReady(seat):
+                self._wrapping_up.pop(seat, None)
+                if seat in self._seats:
+                    self._seats[seat] = replace(self._seats[seat], away=isinstance(event, SeatAway))
 
     def take(self, command: QueueCommand, now: float) -> bool:
         """Whether a command is to be carried out; it is then taken as done."""
@@ -102,6 +128,7 @@ class Member:
                     return False
                 del self._waiting[call]
                 self._talking[call] = _Talking(seat, waiting.event.queue, now)
+                self._wrapping_up.pop(seat, None)
             case Announce(call):
                 return call in self._waiting
             case Overflow(call):
@@ -118,8 +145,13 @@ class Member:
         return commands
 
     def introduction(self, now: float) -> list[QueueEvent]:
-        """What a distributor that knows nothing has to be told: seats, conversations, callers with what they waited."""
-        events: list[QueueEvent] = []
+        """What a distributor that knows nothing has to be told: how long people talk, what seats do, which callers wait
+        and since when."""
+        events: list[QueueEvent] = [
+            TalkTimeMeasured(queue, measured.average_s, measured.count) for queue, measured in self._talk_times.items()
+        ]
+        for name, last in self._wrapping_up.items():  # before the seats: none may ring in between
+            events.append(WrapUpResumed(name, last.queue, max(0.0, now - last.since)))
         for name, seat in self._seats.items():
             events += [seat.event, SeatAway(name)] if seat.away else [seat.event]
         for call, talking in self._talking.items():
@@ -127,6 +159,13 @@ class Member:
         for waiting in self._waiting.values():
             events.append(replace(waiting.event, waited_s=max(0.0, now - waiting.joined)))
         return events
+
+    def _conversation_over(self, call: str, now: float) -> None:
+        talking = self._talking.pop(call, None)
+        if talking is not None:
+            self._wrapping_up[talking.seat] = _WrappingUp(talking.queue, now)
+            measured = self._talk_times.get(talking.queue, _TalkTime())
+            self._talk_times[talking.queue] = measured.with_one(now - talking.since)
 
     def _know(self, queues: Iterable[str]) -> None:
         unknown = [name for name in queues if name not in self._queues]

@@ -23,13 +23,18 @@ from ivr.acd.events import (
     SeatReady,
     SeatSignedIn,
     SeatSignedOut,
+    TalkTimeMeasured,
     TimePassed,
+    WrapUpResumed,
 )
 
 log = logging.getLogger(__name__)
 
 Routed = tuple[str, QueueCommand]
-_AT_ONCE = (SeatSignedIn, SeatSignedOut, SeatReady, SeatAway, ConversationResumed)
+_AT_ONCE = (
+    *(SeatSignedIn, SeatSignedOut, SeatReady, SeatAway),
+    *(ConversationResumed, WrapUpResumed, TalkTimeMeasured),
+)
 
 
 class Site:

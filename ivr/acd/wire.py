@@ -28,6 +28,8 @@ from ivr.acd.events import (
     SeatReady,
     SeatSignedIn,
     SeatSignedOut,
+    TalkTimeMeasured,
+    WrapUpResumed,
 )
 
 Item = QueueEvent | QueueCommand
@@ -42,6 +44,8 @@ KINDS: dict[str, type[Any]] = {
     "seat_answered": SeatAnswered,
     "seat_not_answered": SeatNotAnswered,
     "conversation_resumed": ConversationResumed,
+    "wrap_up_resumed": WrapUpResumed,
+    "talk_time_measured": TalkTimeMeasured,
     "conversation_ended": ConversationEnded,
     "ring_seats": RingSeats,
     "cancel_ringing": CancelRinging,

@@ -18,6 +18,8 @@ from ivr.acd.events import (
     SeatReady,
     SeatSignedIn,
     SeatSignedOut,
+    TalkTimeMeasured,
+    WrapUpResumed,
 )
 from ivr.acd.member import Member
 
@@ -82,7 +84,23 @@ def test_an_introduction_tells_seats_then_conversations_then_callers_with_their_
     member.note(SeatReady("8002"), 131.0)
     assert ConversationResumed("c2", "8001", "operator", 11.0) in member.introduction(131.0)
     member.note(ConversationEnded("c2", "8001"), 132.0)
-    assert [type(event) for event in member.introduction(132.0)] == [SeatSignedIn, SeatSignedIn, CallerJoined]
+    assert [type(event) for event in member.introduction(132.0)[2:]] == [SeatSignedIn, SeatSignedIn, CallerJoined]
+
+
+def test_an_introduction_begins_with_how_long_people_talked_and_who_wraps_up(member: Member) -> None:
+    for call, seat, begins, ends in (("c1", "8001", 110.0, 140.0), ("c2", "8002", 150.0, 160.0)):
+        if call != "c1":
+            member.note(CallerJoined(call, "operator"), begins)
+        member.take(RingSeats(call, (seat,)), begins)
+        member.take(Connect(call, seat), begins)
+        member.note(CallerLeft(call), ends)
+    assert member.introduction(165.0) == [
+        TalkTimeMeasured("operator", 20.0, 2),
+        WrapUpResumed("8001", "operator", 25.0),
+        WrapUpResumed("8002", "operator", 5.0),
+    ]
+    member.note(SeatReady("8001"), 166.0)
+    assert WrapUpResumed("8001", "operator", 26.0) not in member.introduction(166.0)
 
 
 def test_a_change_of_distributors_stops_what_rings(member: Member) -> None:

@@ -13,6 +13,7 @@ from hotline.election import Leadership, MemoryElection
 from hotline.errors import ConflictError, NotFoundError, UnavailableError
 from ivr.acd.distributor import Distributor, SeatState
 from ivr.acd.events import (
+    Announce,
     CallerJoined,
     CallerLeft,
     CancelRinging,
@@ -47,7 +48,8 @@ class Phone:
 class Cluster:
     """Processes, their election and their network, which may be bad; phones that processes ring."""
 
-    def __init__(self, *names: str, seed: int = 0) -> None:
+    def __init__(self, *names: str, seed: int = 0, rules: tuple[QueueRule, ...] = RULES) -> None:
+        self.rules = rules
         self.clock = ManualClock()
         self.election = MemoryElection(self.clock, lease_s=LEASE_S)
         self.random = random.Random(seed)
@@ -69,7 +71,7 @@ class Cluster:
 
     def start(self, name: str) -> None:
         self.nodes[name] = AcdNode(
-            name, queues=("operator",), distributor=lambda: Distributor(RULES, no_answers=1000), now=self.now
+            name, queues=("operator",), distributor=lambda: Distributor(self.rules, no_answers=1000), now=self.now
         )
 
     def kill(self, name: str) -> None:
@@ -228,6 +230,46 @@ def test_a_dead_leader_is_replaced_within_three_seconds_and_nobody_loses_a_place
     cluster.hang_up_seat("talks")
     cluster.run(5)
     assert cluster.talks == {"first": ("c", "8001")}
+
+
+@pytest.mark.parametrize("at", ["b", "c"])  # the caller's process, and another that introduces itself earlier or later
+def test_a_new_leader_lets_a_seat_wrap_up_and_knows_how_long_people_talk(at: str) -> None:
+    cluster = Cluster("a", "b", "c", rules=(QueueRule("operator", wrap_up_s=20.0, talk_s=600.0),))
+    cluster.run(OPENING_S + 2)
+    cluster.submit(at, SeatSignedIn("8001", ("operator",)))
+    for number in range(4):
+        cluster.join("b", f"c{number}")
+        cluster.run(13)
+        cluster.leave(f"c{number}")
+        cluster.run(21 if number < 3 else 1)
+    cluster.join("c", "next")
+    cluster.kill("a")
+    cluster.run(15)
+    assert cluster.seat("8001") is SeatState.PAUSED
+    assert cluster.phones["8001"].ringing == {}
+    waits = [command.wait_s for command in cluster.commands("c", Announce) if isinstance(command, Announce)]
+    assert waits[-1] < 200, "four conversations of ten seconds, and a first guess of ten minutes"
+    cluster.run(8)
+    assert cluster.talks == {"next": ("c", "8001")}
+
+
+def test_a_seat_that_wraps_up_when_its_process_introduces_itself_anew_goes_on_wrapping_up() -> None:
+    cluster = Cluster("a", "b", rules=(QueueRule("operator", wrap_up_s=20.0),))
+    cluster.run(OPENING_S + 2)
+    cluster.submit("b", SeatSignedIn("8001", ("operator",)))
+    cluster.join("b", "c1")
+    cluster.run(3)
+    cluster.leave("c1")
+    cluster.answering = False
+    cluster.submit("a", SeatSignedIn("8002", ("operator",)))
+    cluster.join("a", "rings at 8002")
+    cluster.join("a", "waits")
+    cluster.loss = 1.0
+    cluster.run(MEMBER_TIMEOUT_S + 1)
+    cluster.loss = 0.0
+    cluster.run(3)
+    assert cluster.seat("8001") is SeatState.PAUSED
+    assert cluster.phones["8001"].ringing == {}
 
 
 def test_a_leader_whose_lease_ran_out_stops_before_the_next_begins(cluster: Cluster) -> None:
