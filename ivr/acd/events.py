@@ -34,9 +34,11 @@ class SeatSignedIn:
 
 @dataclass(frozen=True)
 class SeatSignedOut:
-    """A seat is gone. A conversation it holds goes on until it is ended."""
+    """A seat is gone. A conversation it holds goes on until it is ended. `everywhere`: a person said so; otherwise this
+    process has lost its phone, and another may still know it."""
 
     seat: str
+    everywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class TimePassed:
     """`now` has reached the deadline."""
 
 
+SeatEvent = SeatSignedIn | SeatSignedOut | SeatReady | SeatAway
 QueueEvent = (
     CallerJoined
     | CallerLeft

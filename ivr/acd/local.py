@@ -103,8 +103,8 @@ class Seats:
         self._acd.submit(SeatSignedIn(seat, tuple(queues), frozenset(skills)))
 
     def sign_out(self, seat: str) -> None:
-        """The seat is gone; a conversation of its goes on."""
-        self._acd.submit(SeatSignedOut(seat))
+        """The seat is gone, whichever processes know its phone; a conversation of its goes on."""
+        self._acd.submit(SeatSignedOut(seat, everywhere=True))
 
     def ready(self, seat: str) -> None:
         """The seat takes calls."""
@@ -120,7 +120,7 @@ class Seats:
         if not served:
             return
         if not reachable:
-            self.sign_out(seat)
+            self._acd.submit(SeatSignedOut(seat))
             return
         try:
             self.sign_in(seat, served, skills)

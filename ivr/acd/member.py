@@ -6,6 +6,7 @@ most once, to a seat that rings for it, and a late command for a caller who has 
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from hotline.errors import ConflictError, NotFoundError
@@ -23,6 +24,7 @@ from ivr.acd.events import (
     QueueEvent,
     RingSeats,
     SeatAway,
+    SeatEvent,
     SeatNotAnswered,
     SeatReady,
     SeatSignedIn,
@@ -111,6 +113,12 @@ class Member:
                 self._wrapping_up.pop(seat, None)
                 if seat in self._seats:
                     self._seats[seat] = replace(self._seats[seat], away=isinstance(event, SeatAway))
+
+    def hear(self, event: SeatEvent, now: float) -> None:
+        """What was said at another process of a seat that signed in here too."""
+        if event.seat in self._seats:
+            with suppress(NotFoundError):  # a queue that only the other one has
+                self.note(event, now)
 
     def take(self, command: QueueCommand, now: float) -> bool:
         """Whether a command is to be carried out; it is then taken as done."""

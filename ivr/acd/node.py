@@ -20,10 +20,10 @@ from enum import StrEnum
 from hotline.election import Leadership
 from ivr.acd.channel import Channel
 from ivr.acd.distributor import Distributor, Seat
-from ivr.acd.events import QueueCommand, QueueEvent
+from ivr.acd.events import QueueCommand, QueueEvent, SeatEvent
 from ivr.acd.member import Member
 from ivr.acd.site import Routed, Site
-from ivr.acd.wire import COMMANDS, Frame
+from ivr.acd.wire import COMMANDS, Frame, Item
 
 LEASE_S = 2.0
 ALONE_S = 3.0
@@ -171,17 +171,22 @@ class AcdNode:
         if frame.received == UNKNOWN:
             self._begin(None, now)
             return
-        for command in self._channel.take(first=frame.first, received=frame.received, items=frame.items):
-            if isinstance(command, COMMANDS) and self._member.take(command, now):
-                self._output.commands.append(command)
+        for item in self._channel.take(first=frame.first, received=frame.received, items=frame.items):
+            self._told(item, now)
 
     def _dispatch(self, routed: Iterable[Routed], now: float) -> None:
-        for name, command in routed:
+        for name, item in routed:
             if name == self.name:
-                if self._member.take(command, now):
-                    self._output.commands.append(command)
+                self._told(item, now)
             elif name in self._sessions:
-                self._sessions[name].channel.send(command)
+                self._sessions[name].channel.send(item)
+
+    def _told(self, item: Item, now: float) -> None:
+        """The distributor says so."""
+        if isinstance(item, SeatEvent):
+            self._member.hear(item, now)
+        elif isinstance(item, COMMANDS) and self._member.take(item, now):
+            self._output.commands.append(item)
 
     def _frame(self, to: str, session: int, channel: Channel, *, received: int | None = None) -> Frame:
         first, items = channel.frame()

@@ -1,6 +1,7 @@
 """The distributor of a site at its leader: events of several processes in, commands out to those that hold the calls.
 
-Several processes may know a phone and sign its seat in: the seat is there as long as one of them says so.
+Several processes may know a phone and sign its seat in: the seat is there as long as one of them says so. What is
+said of it at one process is passed on to the others that know it: they will tell the next leader the same.
 
 A new leader knows nothing: until `opens_at` it listens to who is there, and only seats and conversations are taken in
 at once, so that no caller is sent away for want of seats that have yet to introduce themselves.
@@ -20,6 +21,7 @@ from ivr.acd.events import (
     QueueCommand,
     QueueEvent,
     SeatAway,
+    SeatEvent,
     SeatReady,
     SeatSignedIn,
     SeatSignedOut,
@@ -30,7 +32,7 @@ from ivr.acd.events import (
 
 log = logging.getLogger(__name__)
 
-Routed = tuple[str, QueueCommand]
+Routed = tuple[str, QueueCommand | SeatEvent]
 _AT_ONCE = (
     *(SeatSignedIn, SeatSignedOut, SeatReady, SeatAway),
     *(ConversationResumed, WrapUpResumed, TalkTimeMeasured),
@@ -56,10 +58,11 @@ class Site:
         return self._distributor
 
     def handle(self, node: str, event: QueueEvent, now: float) -> list[Routed]:
-        """An event of a process; commands with the process that each is for."""
+        """An event of a process; commands, and what is passed on, with the process that each is for."""
         if self._opens_at is not None and not isinstance(event, _AT_ONCE):
             self._deferred.append((node, event, now))
             return []
+        passed_on: list[Routed] = []
         match event:
             case SeatSignedIn(seat):
                 nodes = self._nodes_of_seat.setdefault(seat, set())
@@ -67,8 +70,14 @@ class Site:
                 nodes.add(node)
                 if known and self._serves(event):  # no news, and no reason to be ready again
                     return []
-            case SeatSignedOut(seat):
+                passed_on = self._passed_on(event, sender=node)
+            case SeatReady() | SeatAway():
+                passed_on = self._passed_on(event, sender=node)
+            case SeatSignedOut(seat, everywhere):
                 nodes = self._nodes_of_seat.get(seat, set())
+                if everywhere:
+                    passed_on = self._passed_on(event, sender=node)
+                    nodes.clear()
                 nodes.discard(node)
                 if nodes:
                     return []
@@ -78,7 +87,7 @@ class Site:
         routed = self._routed(self._decide(event, now), sender=node)
         if isinstance(event, CallerLeft | ConversationEnded):
             self._node_of_call.pop(event.call, None)
-        return routed
+        return passed_on + routed
 
     def tick(self, now: float) -> list[Routed]:
         """Time passes."""
@@ -104,6 +113,9 @@ class Site:
             del self._node_of_call[call]
         return [(to, command) for to, command in routed if to != node]
 
+    def _passed_on(self, event: SeatEvent, *, sender: str) -> list[Routed]:
+        return [(node, event) for node in sorted(self._nodes_of_seat.get(event.seat, ())) if node != sender]
+
     def _serves(self, event: SeatSignedIn) -> bool:
         return any(
             (seat.name, seat.queues, seat.skills) == (event.seat, event.queues, event.skills)
@@ -119,7 +131,7 @@ class Site:
             return [Overflow(event.call, "closed")] if isinstance(event, CallerJoined) else []
 
     def _routed(self, commands: Iterable[QueueCommand], *, sender: str) -> list[Routed]:
-        routed = []
+        routed: list[Routed] = []
         for command in commands:
             node = self._node_of_call.get(command.call, sender)
             if node:

@@ -26,6 +26,7 @@ from ivr.acd.events import (
     SeatAnswered,
     SeatAway,
     SeatNotAnswered,
+    SeatReady,
     SeatSignedIn,
     SeatSignedOut,
 )
@@ -346,6 +347,45 @@ def test_a_seat_that_several_processes_know_is_there_until_the_last_says_it_is_g
     cluster.submit("c", SeatSignedOut("8001"))
     cluster.run(1)
     assert cluster.nodes["a"].seats == ()
+
+
+def seat_that_all_know(cluster: Cluster) -> None:
+    for name in "abc":
+        cluster.submit(name, SeatSignedIn("8001", ("operator",)))
+    cluster.run(1)
+
+
+def test_who_is_signed_out_by_staff_is_so_everywhere_and_for_the_next_leader(cluster: Cluster) -> None:
+    seat_that_all_know(cluster)
+    cluster.submit("c", SeatSignedOut("8001", everywhere=True))
+    cluster.run(1)
+    assert cluster.nodes["a"].seats == ()
+    cluster.kill("a")
+    cluster.run(5)
+    assert cluster.nodes[cluster.leaders()[0]].seats == ()
+
+
+@pytest.mark.parametrize(
+    ("last", "state"),
+    [
+        (SeatReady("8001"), SeatState.READY),
+        (SeatSignedIn("8001", ("operator",), frozenset({"water"})), SeatState.READY),
+        (SeatAway("8001"), SeatState.AWAY),
+    ],
+)
+@pytest.mark.parametrize("first", ["a", "b", "c"])
+def test_the_next_leader_knows_what_was_said_last_of_a_seat_wherever_that_was(
+    cluster: Cluster, first: str, last: QueueEvent, state: SeatState
+) -> None:
+    seat_that_all_know(cluster)
+    cluster.submit(first, SeatAway("8001"))
+    cluster.run(1)
+    cluster.submit("c" if first == "b" else "b", last)
+    cluster.run(1)
+    assert cluster.seat("8001") is state
+    cluster.kill("a")
+    cluster.run(5)
+    assert cluster.seat("8001") is state
 
 
 def test_a_process_that_the_leader_has_given_up_introduces_itself_anew(cluster: Cluster) -> None:
