@@ -114,6 +114,9 @@ class TrunkSettings(Section):
         "", pattern=r"^\+?[0-9]{0,20}$", description="what calls show; empty: the username, if a number"
     )
     asserted_identity: bool = Field(False, description="P-Asserted-Identity in calls: it is trusted (RFC 3325)")
+    transfer: Literal["bridge", "refer"] = Field(
+        "bridge", description="refer: its callers who are transferred outside are put through by it (REFER)"
+    )
     calls: int = Field(0, ge=0, description="calls at once, both directions; 0: as any peer")
     calls_per_s: float = Field(0.0, ge=0, description="new calls a second, both directions; 0: as any peer")
 

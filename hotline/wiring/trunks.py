@@ -111,4 +111,5 @@ def _carrier(trunk: TrunkSettings) -> Carrier:
         prefix=trunk.prefix,
         caller_id=trunk.caller_id,
         asserted_identity=trunk.asserted_identity,
+        transfers=trunk.transfer == "refer",
     )

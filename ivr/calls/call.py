@@ -260,6 +260,9 @@ class Call(Conversation):
         self.record.captions.said(OUR_SIDE, text, start_ms, end_ms)
         self._board.put()
 
+    def handed_over(self) -> None:
+        self.end("transferred")
+
     def hang_up(self, party: str = CALLER) -> None:
         """The party leaves; the caller: the whole call ends. Again, nothing."""
         if party == CALLER:

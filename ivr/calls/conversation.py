@@ -20,12 +20,13 @@ from typing import Any, Final
 from hotline.errors import ConflictError, HotlineError, InvalidInputError, NotFoundError
 from ivr.calls.captions import GatedTap
 from ivr.calls.party import Party, Room
+from ivr.calls.referral import Referral
 from ivr.calls.ringing import REFUSALS, Ringing, Signalling
 from ivr.calls.services import CallServices, Destination
 from ivr.media.mixer import CALLER, Role, Supervision, mix_of
 from ivr.media.tones import ringback
 from ivr.media.types import MediaCall, RecordingSink, Samples
-from ivr.sip import SipTarget
+from ivr.sip import EndReason, SipTarget
 
 MUSIC: Final = "hold_music"
 RINGBACK: Final = "ringback"
@@ -54,7 +55,7 @@ class Conversation(Room, ABC):
         self.signalling = signalling
         self.parties: dict[str, Party] = {}
         self.ended = False
-        self._ringings: dict[str, Ringing] = {}
+        self._ringings: dict[str, Ringing | Referral] = {}
         self._consultations: dict[str, str] = {}  # who consults whom
         self._legs = 0
         self._recording_paused = False
@@ -109,6 +110,7 @@ class Conversation(Room, ABC):
 
         def open_party(target: SipTarget) -> Party:
             self.caller.local_host = self.signalling.host_towards(target)
+            self.caller.trunk = target.trunk
             return self.caller
 
         self._start_ringing(replace(destination, at_once=False), Role.CALLER, open_party, answered, failed)
@@ -147,7 +149,7 @@ class Conversation(Room, ABC):
             self.settle()
 
         number, display_name = self.shown_to(destination)
-        self._ringings[name] = Ringing(
+        ringing = self._ringings[name] = Ringing(
             destination.targets,
             at_once=destination.at_once,
             role=role,
@@ -161,7 +163,7 @@ class Conversation(Room, ABC):
             answered=on_answered,
             failed=on_failed,
         )
-        self._ringings[name].start()
+        ringing.start()
         self.remix()
 
     def _open_party(self, destination: Destination, target: SipTarget, role: Role) -> Party:
@@ -174,6 +176,7 @@ class Conversation(Room, ABC):
             extension=destination.extension,
             leg_name=f"{destination.name}/{self._legs}",
             codecs=self.services.codecs,
+            trunk=target.trunk,
         )
         self.open_leg(party)
         return party
@@ -390,7 +393,7 @@ class Conversation(Room, ABC):
             return  # done already
         party = self._transferor(name)
         destination = self.services.destination(target)
-        self.ring(destination, role=Role.SEAT, answered=self.connect, failed=_nothing)
+        self._put_through(destination, without=party, answered=self.connect, failed=_nothing)
         self._transferred(party, target)
         self.remove(party)
 
@@ -410,9 +413,72 @@ class Conversation(Room, ABC):
                 dialog.transfer_progress(REFUSALS.get(reason, 500))
             party.held = False
 
-        self.ring(destination, role=Role.SEAT, answered=answered, failed=failed)
+        def handed_over() -> None:
+            if dialog is not None:
+                dialog.transfer_progress(200)
+            self._transferred(party, destination.name)
+
+        self._put_through(destination, without=party, answered=answered, failed=failed, handed_over=handed_over)
         party.held = True
         self.remix()
+
+    def _put_through(
+        self,
+        destination: Destination,
+        *,
+        without: Party,
+        answered: Answered,
+        failed: Failed,
+        handed_over: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Rings the target for those who stay; a caller who alone stays is put through by his carrier where that does
+        such things itself, and by us where it then refuses."""
+        name, uri = destination.name, self._referral_to(destination)
+
+        def ring() -> None:
+            self.ring(destination, role=Role.SEAT, answered=answered, failed=failed)
+
+        def accepted() -> None:
+            del self._ringings[name]
+            handed_over()
+            self.handed_over()
+
+        def refused() -> None:
+            del self._ringings[name]
+            ring()
+
+        def given_up() -> None:
+            del self._ringings[name]
+            self.publish("call.party_failed", party=name, reason=EndReason.CANCELLED)
+            failed(EndReason.CANCELLED)
+            self.remix()
+            self.settle()
+
+        stay = [party for party in self.parties.values() if party.connected and party is not without]
+        if not uri or stay != [self.caller] or name in self.parties or name in self._ringings:
+            ring()
+            return
+        referral = Referral(
+            self.caller,
+            call_later=self.signalling.call_later,
+            timeout_s=self.services.ring_s,
+            accepted=accepted,
+            refused=refused,
+            given_up=given_up,
+        )
+        self._ringings[name] = referral
+        referral.start(uri)
+        self.remix()
+
+    def _referral_to(self, destination: Destination) -> str:
+        """What the caller's carrier is asked to call, empty where it is not to be asked."""
+        if destination.extension is not None or not self.caller.trunk:
+            return ""
+        return self.services.directory.referral(self.caller.trunk, destination.name)
+
+    @abstractmethod
+    def handed_over(self) -> None:
+        """The caller's carrier has put him through: he is no longer with us."""
 
     def consult(self, name: str, target: str) -> None:
         """The party talks to the target while the others wait; one consultation at a time."""
@@ -441,6 +507,19 @@ class Conversation(Room, ABC):
             raise ConflictError(f"{target} has not answered yet")
         self._transferred(self.party(name), target)
         self.remove(self.party(name))
+        self._release_to_carrier(target)
+
+    def _release_to_carrier(self, target: str) -> None:
+        """Has the carrier join the caller and the target where both are its own (REFER with Replaces, RFC 3891); where
+        it refuses they go on talking here."""
+        other, dialog = self.parties.get(target), self.caller.dialog
+        talking = [party for party in self.parties.values() if party.connected]
+        if other is None or other.dialog is None or dialog is None or talking != [self.caller, other]:
+            return
+        uri = self._referral_to(Destination(target, (), at_once=False, extension=other.extension))
+        if uri and other.trunk == self.caller.trunk:
+            self.caller.on_referred = lambda code: self.handed_over() if code < 300 else None
+            dialog.refer(uri, replaces=other.dialog)
 
     def cancel_consultation(self, name: str) -> None:
         """The one who was consulted leaves, and those who waited are back."""

@@ -375,6 +375,7 @@ def _incoming(name: str, role: Role, call: Call, invitation: Invitation, dialog:
         local_host=invitation.local_host,
         extension=invitation.extension,
         codecs=call.services.codecs if invitation.offer else call.services.codecs[:1],
+        trunk=invitation.trunk or "",
     )
     party.dialog = dialog
     party.remote = None if invitation.offer is None else invitation.offer.remote

@@ -58,6 +58,7 @@ class Party:
     """A `CallHandler`, an `OutgoingHandler` and a `MediaListener` in one.
 
     `name`: `caller`, an extension or a number. `extension`: whose phone it is; only phones may ask for transfers.
+    `trunk`: the carrier by which it is reached. `on_referred`: who waits for the outcome of a REFER of ours.
     `leg_name`: what the engine calls it; an extension with several phones rings on several legs.
     """
 
@@ -71,14 +72,17 @@ class Party:
         extension: str | None = None,
         leg_name: str = "",
         codecs: Sequence[Codec] = DEFAULT_CODECS,
+        trunk: str = "",
     ) -> None:
         self.name = name
         self.role = role
         self.room = room
         self.extension = extension
+        self.trunk = trunk
         self.leg_name = leg_name or name
         self.dialog: Dialog | None = None
         self.setup: Setup | None = None
+        self.on_referred: Callable[[int], None] | None = None
         self.greeting: GreetingWait | None = None
         self.tap: GatedTap | None = None
         self.track: RecordingSink | None = None
@@ -210,7 +214,8 @@ class Party:
         self.room.transfer_asked(self, target)
 
     def on_transfer_result(self, code: int) -> None:
-        """We ask nobody for transfers."""
+        if self.on_referred is not None:
+            self.on_referred(code)
 
     def _stop_waiting(self) -> None:
         if self.greeting is not None:

@@ -43,7 +43,7 @@ class Carrier:
     say nothing.
 
     `carries`: patterns of the numbers, in canonical form, that go out by it. A number is written in `number_form`,
-    loses `strip` characters and gets `prefix`.
+    loses `strip` characters and gets `prefix`. `transfers`: it puts its own callers through (REFER).
     """
 
     name: str
@@ -65,6 +65,7 @@ class Carrier:
     prefix: str = ""
     caller_id: str = ""
     asserted_identity: bool = False
+    transfers: bool = False
 
     @property
     def shown(self) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ivr.access.limits import numeric_address
+from ivr.access.numbers import TelephoneNumber
 from ivr.access.registrar import Binding, Registrar
 from ivr.sip.transfer import SIP_URI
 from ivr.sip.types import SipTarget
@@ -29,6 +30,10 @@ class Directory(Protocol):
 
     def caller_id(self, number: str) -> str:
         """What a call to `number` shows, empty where the carrier takes any."""
+        ...
+
+    def referral(self, trunk: str, number: str) -> str:
+        """The URI for a REFER that has `trunk` put its caller through to `number`; empty where it is not to do that."""
         ...
 
 
@@ -63,7 +68,7 @@ class SiteDirectory:
         called = self._numbering.parse(number)
         return tuple(
             SipTarget(
-                f"sip:{carrier.dialled(called)}@{carrier.domain}",
+                _uri(carrier, called),
                 hop=address,
                 username=carrier.username,
                 password=carrier.password,
@@ -81,6 +86,15 @@ class SiteDirectory:
     def caller_id(self, number: str) -> str:
         called = self._numbering.parse(number)
         return next((carrier.shown for carrier in self._carriers if carrier.carries_number(called)), "")
+
+    def referral(self, trunk: str, number: str) -> str:
+        called = self._numbering.parse(number)
+        carriers = (each for each in self._carriers if each.name == trunk and each.transfers)
+        return next((_uri(each, called) for each in carriers if each.carries_number(called)), "")
+
+
+def _uri(carrier: Carrier, called: TelephoneNumber) -> str:
+    return f"sip:{carrier.dialled(called)}@{carrier.domain}"
 
 
 def phone(binding: Binding) -> SipTarget | None:

@@ -123,6 +123,7 @@ class Dialog:
         self.rang = False
         self.rejected: int | None = None
         self.progress: list[int] = []
+        self.referred: list[tuple[str, object]] = []
 
     def is_named(self, replaces: Replaces) -> bool:
         return replaces.sip_call_id == self.sip_call_id
@@ -143,7 +144,7 @@ class Dialog:
         raise AssertionError("nobody is held by signalling")
 
     def refer(self, target: str, *, replaces: object = None) -> None:
-        raise AssertionError("nobody is asked for a transfer")
+        self.referred.append((target, replaces))
 
     def transfer_progress(self, code: int) -> None:
         self.progress.append(code)
@@ -209,10 +210,15 @@ class Phones:
         return tuple(SipTarget(f"sip:{name}@127.0.0.{n + 10}:5060") for n in range(self.extensions.get(name, 0)))
 
     def outside(self, number: str) -> tuple[SipTarget, ...]:
-        return tuple(SipTarget(f"sip:{number}@127.0.1.{n + 1}:5060") for n in range(self.trunks))
+        return tuple(SipTarget(f"sip:{number}@127.0.1.{n + 1}:5060", trunk="city") for n in range(self.trunks))
 
     def caller_id(self, number: str) -> str:
         return "01012345"
+
+    refers = False  # whether the trunk puts callers through
+
+    def referral(self, trunk: str, number: str) -> str:
+        return f"sip:{number}@{trunk}.example" if self.refers else ""
 
 
 class Site:
@@ -338,6 +344,7 @@ class Site:
             "127.0.0.1",
             parse_offer(SDP),
             extension=extension,
+            trunk=None if extension else "city",
             route=route,
         )
         handler, answer = self.exchange.answer(invitation, dialog)

@@ -678,3 +678,98 @@ def test_each_party_has_a_track_where_the_site_wants_that(tmp_path: Path) -> Non
     second.on_closed()
     site.loop.run()
     assert site.journal().closed
+
+
+OUTSIDE = "13900139000"
+
+
+@pytest.fixture
+def referring(site: Site) -> Site:
+    """The caller's carrier puts callers through itself."""
+    site.phones.refers = True
+    return site
+
+
+@pytest.mark.parametrize("asked_by", ["staff", "phone"])
+def test_the_callers_carrier_puts_him_through_to_a_number_outside(referring: Site, asked_by: str) -> None:
+    site = referring
+    call, caller, seat = talk(site)
+    if asked_by == "staff":
+        call.transfer("8001", OUTSIDE)
+        call.transfer("8001", OUTSIDE)
+    else:
+        seat.handler.on_transfer(TransferTarget(f"sip:{OUTSIDE}@127.0.0.1", OUTSIDE, "127.0.0.1"))
+    assert caller.dialog.referred == [(f"sip:{OUTSIDE}@city.example", None)]
+    assert not caller.dialog.hung_up
+    caller.handler.on_transfer_result(200)
+    assert (caller.dialog.hung_up, seat.dialog.hung_up) == (True, True)
+    assert seat.dialog.progress == ([200] if asked_by == "phone" else [])
+    assert len(site.loop.placed) == 1, "nobody is rung by us"
+    ended, transferred = site.journal().first("ended"), site.journal().first("transferred")
+    assert ended is not None
+    assert transferred is not None
+    assert (ended.data["reason"], transferred.data["target"]) == ("transferred", OUTSIDE)
+
+
+@pytest.mark.parametrize("refusal", [405, 603, None])
+def test_a_carrier_that_refuses_or_says_nothing_leaves_the_transfer_to_us(referring: Site, refusal: int | None) -> None:
+    site = referring
+    call, caller, _ = talk(site)
+    call.transfer("8001", OUTSIDE)
+    if refusal is None:
+        site.loop.run(31)
+    else:
+        caller.handler.on_transfer_result(refusal)
+    site.loop.to(OUTSIDE).answer()
+    assert hears(site, "caller", OUTSIDE)
+    caller.handler.on_transfer_result(200)
+    assert not call.ended, "too late: he talks here"
+
+
+def test_a_transfer_by_the_carrier_that_is_given_up_ends_as_one_by_us_does(referring: Site) -> None:
+    site = referring
+    call, caller, _ = talk(site)
+    call.transfer("8001", OUTSIDE)
+    call.hang_up(OUTSIDE)
+    assert len(site.loop.placed) == 1
+    assert "call.party_failed" in site.events()
+    assert not caller.dialog.hung_up, "the flow says goodbye"
+
+
+def test_a_caller_who_hangs_up_while_his_carrier_is_asked_is_gone(referring: Site) -> None:
+    site = referring
+    call, caller, _ = talk(site)
+    call.transfer("8001", OUTSIDE)
+    caller.handler.on_ended(CallEnd(EndReason.CALLER_HANGUP))
+    site.loop.run(31)
+    assert call.ended
+    assert len(site.loop.placed) == 1
+
+
+def test_the_carrier_is_not_asked_where_others_stay_in_the_call_or_the_target_is_inside(referring: Site) -> None:
+    site = referring
+    call, caller, _ = talk(site)
+    call.conference("8002")
+    site.loop.to("8002").answer()
+    call.transfer("8001", OUTSIDE)
+    site.loop.to(OUTSIDE).answer()
+    call.hang_up(OUTSIDE)
+    call.transfer("8002", "8003")
+    site.loop.to("8003")
+    assert caller.dialog.referred == []
+
+
+@pytest.mark.parametrize("code", [200, 603])
+def test_after_a_consultation_the_carrier_joins_its_two_lines_or_they_go_on_talking_here(
+    referring: Site, code: int
+) -> None:
+    site = referring
+    call, caller, _ = talk(site)
+    call.consult("8001", OUTSIDE)
+    outside = site.loop.to(OUTSIDE)
+    outside.answer()
+    call.complete_transfer("8001")
+    assert caller.dialog.referred == [(f"sip:{OUTSIDE}@city.example", outside.dialog)]
+    caller.handler.on_transfer_result(code)
+    assert call.ended == outside.dialog.hung_up == caller.dialog.hung_up == (code == 200)
+    assert call.ended or hears(site, "caller", OUTSIDE)

@@ -129,3 +129,13 @@ def test_a_call_shows_what_its_carrier_is_set_to_show() -> None:
 
 def test_a_password_is_not_shown() -> None:
     assert "secret" not in repr(carrier("city", password="secret"))
+
+
+def test_a_caller_is_referred_only_to_a_number_that_his_own_carrier_carries_and_puts_through() -> None:
+    directory = site(
+        carrier("city", "1[3-9]XXXXXXXXX", transfers=True, number_form=NumberForm.E164), carrier("spare", "!")
+    )
+    assert directory.referral("city", "13800138000") == "sip:+8613800138000@city.example"
+    assert directory.referral("city", "01069101234") == ""
+    assert directory.referral("spare", "13800138000") == ""
+    assert directory.referral("", "13800138000") == ""
