@@ -28,7 +28,7 @@ from report import machine, print_report, progress, target, versions
 from ivr.media import g711
 from ivr.media.engine import EngineStats, MediaEngine
 from ivr.media.mixer import Party, Role, mix_of
-from ivr.media.rtcp import SENDER_REPORT
+from ivr.media.rtcp import RECEIVER_REPORT, SENDER_REPORT
 from ivr.media.rtp import RtpPacket
 from ivr.media.types import FRAME_SAMPLES, Codec, Leg, MediaCall, RemoteMedia, RtpAddress
 from recordings.recorder import RecorderThread, WavRecorder, wav_info
@@ -121,7 +121,7 @@ def read_arrivals(endpoint: socket.socket, seen: list[tuple[int, int]]) -> None:
             data, ancillary, _, _ = endpoint.recvmsg(2048, 64)
         except BlockingIOError:
             return
-        if data[1] == SENDER_REPORT:  # about the phone whose RTP port is the one before
+        if data[1] in (SENDER_REPORT, RECEIVER_REPORT):  # about the phone whose RTP port is the one before
             continue
         seconds, nanoseconds = TIMESPEC.unpack(ancillary[0][2])
         seen.append((int.from_bytes(data[2:8], "big"), seconds * 1_000_000_000 + nanoseconds))

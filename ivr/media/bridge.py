@@ -23,16 +23,29 @@ _NONE = np.zeros(0, np.intp)
 
 
 class Bridge:
-    """Edges of all calls. `sources` and `hearers` name the slots of the rows that `mix` takes and gives."""
+    """Edges of all calls, arranged when they are asked for: many calls may change at once."""
 
     def __init__(self) -> None:
-        self.sources: Slots = _NONE
-        self.hearers: Slots = _NONE
+        self._sources: Slots = _NONE
+        self._hearers: Slots = _NONE
+        self._arranged = True
         self._gains: dict[Edge, list[float]] = {}  # [present, wanted]
         self._present: NDArray[np.float32] = np.zeros((0, 1), np.float32)
         self._wanted = self._present
         self._layers: list[tuple[Slots, Slots, Slots]] = []  # edges, rows of hearers, rows of sources
         self._changing = False
+
+    @property
+    def sources(self) -> Slots:
+        """The slots of the rows that `mix` takes."""
+        self._arrange()
+        return self._sources
+
+    @property
+    def hearers(self) -> Slots:
+        """The slots of the rows that it gives."""
+        self._arrange()
+        return self._hearers
 
     def set(self, slots: Slots, gains: Mapping[Edge, float]) -> None:
         """What the edges among one call's `slots` shall be; those not named fade out."""
@@ -43,14 +56,14 @@ class Bridge:
         for edge, gain in gains.items():
             if gain > 0:
                 self._gains.setdefault(edge, [0.0, gain])
-        self._arrange()
+        self._arranged = False
 
     def remove(self, slot: int) -> None:
         """A leg left: it is heard no more and hears nothing, at once."""
         remaining = {edge: pair for edge, pair in self._gains.items() if slot not in edge}
         if len(remaining) != len(self._gains):
             self._gains = remaining
-            self._arrange()
+            self._arranged = False
 
     def mix(self, frames: Samples) -> NDArray[np.float32]:
         """One frame of each of `sources`, (sources, 160), as each of `hearers` hears them: (hearers, 160), not clipped.
@@ -83,16 +96,19 @@ class Bridge:
                 silent.append(edge)
         for edge in silent:
             del self._gains[edge]
-        self._arrange()
+        self._arranged = False
 
     def _arrange(self) -> None:
+        if self._arranged:
+            return
+        self._arranged = True
         edges = sorted(self._gains)
         self._present = np.array([[self._gains[edge][0]] for edge in edges], np.float32).reshape(-1, 1)
         self._wanted = np.array([[self._gains[edge][1]] for edge in edges], np.float32).reshape(-1, 1)
         self._changing = bool((self._present != self._wanted).any())
         pairs = np.array(edges, np.intp).reshape(-1, 2)
-        self.hearers, first, hearers = np.unique(pairs[:, 0], return_index=True, return_inverse=True)
-        self.sources, sources = np.unique(pairs[:, 1], return_inverse=True)
+        self._hearers, first, hearers = np.unique(pairs[:, 0], return_index=True, return_inverse=True)
+        self._sources, sources = np.unique(pairs[:, 1], return_inverse=True)
         rank = np.arange(len(edges)) - first[hearers]
         self._layers = [
             (layer, hearers[layer], sources[layer])

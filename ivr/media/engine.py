@@ -6,6 +6,7 @@ The timeline is wall time: a stall skips ticks (sends nothing, records silence o
 """
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -35,6 +36,9 @@ from ivr.media.types import (
 
 logger = logging.getLogger(__name__)
 
+COMMANDS_S = 0.005
+"""What commands may take of a tick; the rest of them waits for the next one. A stream whose first packet came while
+they took longer would be placed by a time that is past, and be late from then on."""
 NICE = -15
 """The engine thread's priority; the kernel grants it to who may, or where RLIMIT_NICE is at least 20 - NICE."""
 
@@ -189,11 +193,11 @@ class MediaEngine:
             priority_raised=self._priority_raised,
         )
 
-    def tick(self, now: float) -> None:
-        """One tick, at monotonic time `now`."""
+    def tick(self, now: float, *, commands_s: float = math.inf) -> None:
+        """One tick, at monotonic time `now`; it begins no command after `commands_s` but the first."""
         skipped = self._clock.advance(now)
         self._board.head = self._clock.index * FRAME_SAMPLES
-        self._run_commands(now)
+        self._run_commands(now, limit_s=commands_s)
         self._board.tick(now=now, index=self._clock.index, skipped=skipped)
 
     def _run(self) -> None:
@@ -204,7 +208,7 @@ class MediaEngine:
             if deadline is not None and (wait := deadline - time.monotonic()) > 0:
                 time.sleep(wait)
             try:
-                self.tick(time.monotonic())
+                self.tick(time.monotonic(), commands_s=COMMANDS_S)
             except Exception:
                 errors += 1
                 if errors & (errors - 1) == 0:  # the log must not grow by fifty traces a second
@@ -248,10 +252,13 @@ class MediaEngine:
                     _reserve(leg.room, name)
         self._commands.append((leg, command))
 
-    def _run_commands(self, now: float) -> None:
+    def _run_commands(self, now: float, *, limit_s: float = math.inf) -> None:
+        began = time.monotonic()
         while self._commands:
             leg, command = self._commands.popleft()
             self._board.run(leg, command, now=now)
+            if time.monotonic() - began >= limit_s:
+                return
 
 
 def _reserve(room: Room, name: str) -> None:

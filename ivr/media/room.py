@@ -104,16 +104,31 @@ class Room:
 
     @property
     def plain(self) -> bool:
-        """Whether the caller is alone and recorded as he is, with nothing behind: then `write` may take his audio."""
-        if len(self.legs) > 1 or self._left or not self._on.unity:
+        """Whether the caller and at most one other are recorded as they are, with nothing behind: then `write` may take
+        their audio."""
+        if len(self.legs) > 2 or self._left or not self._on.unity:
             return False
-        caller = self.caller
-        return caller.track is None and caller.widener is None and not caller.wideband
+        for leg in self.legs.values():
+            if leg.track is not None or leg.widener is not None or leg.wideband:
+                return False
+        other = self.other
+        return other is None or other.recorded.unity
+
+    @property
+    def other(self) -> EngineLeg | None:
+        """Who speaks with the caller; the first where there are several."""
+        if len(self.legs) == 1:
+            return None
+        return next(leg for name, leg in self.legs.items() if name != CALLER)
+
+    def feed(self, leg: EngineLeg, samples: Samples) -> None:
+        """What a leg of a plain room said, to its tap."""
+        if leg.tap is not None:
+            leg.tap.feed(samples.tobytes())
 
     def write(self, leg: EngineLeg, stereo: Samples, mono: Samples) -> None:
         """What the caller of a plain room said, `mono`, and heard, to his tap and to the recording."""
-        if leg.tap is not None:
-            leg.tap.feed(mono.tobytes())
+        self.feed(leg, mono)
         self._sink.write(stereo)
         self._written += len(stereo)
 

@@ -88,6 +88,7 @@ class Switchboard:
         self._active = np.zeros(slots, bool)
         self._wideband: dict[int, EngineLeg] = {}  # those that speak G.722 now
         self._record_ticks = np.full(slots, RECORD_TICKS)
+        self._turn = np.zeros(slots, np.intp)  # when they are over; all legs of a call at once
         self._rtp_timeout_s = rtp_timeout_s
         self._release = release
         self._now = 0.0
@@ -123,7 +124,7 @@ class Switchboard:
         if len(self._tones.slots):
             self._detect_tones()
         if len(active):
-            self._record(active[(active + index) % self._record_ticks[active] == 0])
+            self._record(active[(self._turn[active] + index) % self._record_ticks[active] == 0])
 
     def stop(self) -> None:
         """Frees the polls; all legs are closed."""
@@ -194,9 +195,15 @@ class Switchboard:
         self.receiver.apply(leg, now=now)
         self._apply(leg)
         self._active[slot] = True
-        self._record_ticks[slot] = RECORD_TICKS if leg.tap is None else TAP_TICKS
-        leg.room.join(leg, name=leg.name, position=self.head)
-        self._apply_mix(leg.room)
+        self._join(leg, leg.room, leg.name)
+
+    def _join(self, leg: EngineLeg, room: Room, name: str) -> None:
+        room.join(leg, name=name, position=self.head)
+        self._apply_mix(room)
+        slots = [other.slot for other in room.legs.values()]
+        tapped = any(other.tap is not None for other in room.legs.values())
+        self._record_ticks[slots] = TAP_TICKS if tapped else RECORD_TICKS
+        self._turn[slots] = room.caller.slot
 
     def _apply(self, leg: EngineLeg) -> None:
         """Takes over the leg's remote media: in-band digits, wideband."""
@@ -236,8 +243,7 @@ class Switchboard:
         if leg.name == CALLER:
             self._end(leg.room)
         leg.room.leave(leg)
-        room.join(leg, name=name, position=self.head)
-        self._apply_mix(room)
+        self._join(leg, room, name)
 
     def _close(self, leg: EngineLeg) -> None:
         if leg.closed:
@@ -282,28 +288,46 @@ class Switchboard:
         leg.room.take(leg, until, jitter=self.jitter, sender=self.sender)
 
     def _record(self, slots: Slots) -> None:
-        """Moves on what is settled of the legs whose turn it is: of plain calls all at once, of others one by one."""
-        left = slots
+        """Moves on what is settled of the calls whose turn it is: of plain ones all at once, of others leg by leg."""
+        legs = {slot: leg for slot in slots.tolist() if (leg := self.legs.get(slot)) is not None}
         for ticks in (RECORD_TICKS, TAP_TICKS):
             due = slots[self._record_ticks[slots] == ticks]
             due = due[self.jitter.ready(due, head=self.head, count=ticks)]
-            legs = [leg for slot in due.tolist() if (leg := self.legs.get(slot)) is not None and leg.room.plain]
-            if legs:
-                due = np.array([leg.slot for leg in legs])
-                self._write(legs, due, frames=ticks)
-                left = np.setdiff1d(left, due, assume_unique=True)
-        for slot in left.tolist():
-            if (leg := self.legs.get(slot)) is not None:
-                self._guard(leg, self._take, leg, self.jitter.settled(slot, head=self.head))
+            frontiers = dict(zip(due.tolist(), self.jitter.frontiers(due).tolist(), strict=True))
+            rooms = []
+            for slot, frontier in frontiers.items():
+                leg = legs.get(slot)
+                if leg is None or leg.name != CALLER or not leg.room.plain:
+                    continue
+                other = leg.room.other
+                if other is None or frontiers.get(other.slot) == frontier:
+                    rooms.append(leg.room)
+                    del legs[slot]
+                    if other is not None:
+                        del legs[other.slot]
+            if rooms:
+                self._write(rooms, frames=ticks)
+        for leg in legs.values():
+            if not leg.closed:
+                self._guard(leg, self._take, leg, self.jitter.settled(leg.slot, head=self.head))
 
-    def _write(self, legs: list[EngineLeg], slots: Slots, *, frames: int) -> None:
-        """The next `frames` of callers who are alone in their calls."""
+    def _write(self, rooms: list[Room], *, frames: int) -> None:
+        """The next `frames` of plain calls."""
+        callers = [room.caller for room in rooms]
+        slots = np.array([leg.slot for leg in callers])
         positions = self.jitter.frontiers(slots)
-        said = self.jitter.take_frames(slots, count=frames)
-        stereo = np.empty((len(legs), frames * FRAME_SAMPLES, 2), np.int16)
-        stereo[:, :, 0] = said
-        stereo[:, :, 1] = self.sender.take_frames(slots, positions=positions, count=frames)
-        for leg, both, mono in zip(legs, stereo, said, strict=True):
+        stereo = np.empty((len(rooms), frames * FRAME_SAMPLES, 2), np.int16)
+        stereo[:, :, 0] = said = self.jitter.take_frames(slots, count=frames)
+        right = self.sender.take_frames(slots, positions=positions, count=frames)
+        others = {row: other for row, room in enumerate(rooms) if (other := room.other) is not None}
+        if others:
+            rows = list(others)
+            voices = self.jitter.take_frames(np.array([leg.slot for leg in others.values()]), count=frames)
+            right[rows] = np.clip(right[rows].astype(np.int32) + voices, -32768, 32767)
+            for leg, mono in zip(others.values(), voices, strict=True):
+                self._guard(leg, leg.room.feed, leg, mono)
+        stereo[:, :, 1] = right
+        for leg, both, mono in zip(callers, stereo, said, strict=True):
             self._guard(leg, leg.room.write, leg, both, mono)
 
     # What the call layer is told

@@ -470,6 +470,19 @@ def test_flood_on_one_call_takes_nothing_from_another(rig):
     assert np.array_equal(ear.left[DELAY_FRAMES * FRAME :], phone.spoken(0, 20))
 
 
+def test_commands_that_take_long_leave_the_rest_to_the_next_tick(rig):
+    phone = rig.phone()
+    calls = [rig.open(phone, tap=False)[0] for _ in range(3)]
+    for begun in (1, 2, 3):
+        rig.engine.tick(rig.now, commands_s=0.0)
+        rig.now += 0.02
+        assert rig.engine.stats().calls == begun
+    calls[0].close()
+    calls[1].close()
+    rig.engine.stop()
+    assert rig.engine.stats().calls == 0
+
+
 def test_the_end_of_one_call_reads_no_more_of_another(rig):
     victim = rig.phone()
     flooded, _ = rig.open(victim)

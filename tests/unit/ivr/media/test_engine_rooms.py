@@ -180,6 +180,38 @@ def test_recording_has_the_caller_alone_left_and_the_others_right_sample_by_samp
     assert track.closed == 1
 
 
+@pytest.mark.parametrize("tap", [True, False])
+def test_calls_are_recorded_alike_whether_all_at_once_or_leg_by_leg(rig, tap):
+    prompt = np.full(40 * FRAME, 20_000, np.int16)
+    talks = []
+    for track in (None, Ear()):
+        caller, seat = rig.phone(), rig.phone()
+        if talks:
+            caller.audio, seat.audio = talks[0][0].audio, talks[0][1].audio
+        call, ear = rig.open(caller, tap=tap)
+        heard = Ear()
+        leg = call.add_leg("seat", listener=heard, remote=seat.remote, tap=heard if tap else None, track=track)
+        call.set_mix(BRIDGED)
+        talks.append((caller, seat, call, ear, leg, heard))
+    for number in range(80):
+        for caller, seat, call, _, leg, _ in talks:
+            if number == 20:
+                call.play(prompt, token=1)
+            if number % 16:  # a lost packet, and a pause of one side
+                caller.send(call, caller.packet(number))
+            if not 40 < number < 50:
+                seat.send(leg, seat.packet(number))
+        rig.tick()
+    for _, _, call, *_ in talks:
+        call.close()
+    rig.tick()
+    (_, _, _, at_once, _, tapped), (_, _, _, by_leg, _, tapped_too) = talks
+    assert np.array_equal(at_once.stereo, by_leg.stereo)
+    assert np.abs(at_once.right.astype(int)).max() > 32_000  # prompt and voice together saturate
+    assert b"".join(tapped.tapped) == b"".join(tapped_too.tapped)
+    assert tap == bool(tapped.tapped)
+
+
 def test_muted_seat_is_not_recorded_and_a_whisper_is(rig):
     talk = Conversation(rig, caller=1000, seat=3000, boss=5000)
     boss = Party(Role.SUPERVISOR, supervision=Supervision.WHISPER)
