@@ -1,14 +1,12 @@
 """The shipped flows, walked without audio in virtual time."""
 
 from datetime import datetime
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
+from flow_rig import HOLIDAY, LOADED, NAMES, NIGHT, NUMBER, PROMPTS, WORKED_SUNDAY, call, chosen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivr.announcements.prompts import PromptLibrary
 from ivr.menu.events import (
     Bridge,
     BridgeEnded,
@@ -24,7 +22,6 @@ from ivr.menu.events import (
     LookedUp,
     LookUp,
     MenuEvent,
-    NumberAssigned,
     Play,
     PlaybackEnded,
     QueueLeft,
@@ -38,38 +35,10 @@ from ivr.menu.events import (
     SpeechStarted,
     StartAlarm,
     StopPlaying,
-    Survey,
     TimePassed,
 )
-from ivr.menu.loader import load_flow
 from ivr.menu.simulator import Simulation
 from tickets.lifecycle import State
-
-FLOWS = Path(__file__).resolve().parents[4] / "ivr/flows"
-PROMPTS = PromptLibrary.load(FLOWS.parent / "prompts/zh")
-NAMES = ("intake", "menu", "after_hours", "queue", "survey", "emergency")
-LOADED = {name: load_flow(FLOWS / f"{name}.yaml", prompts=frozenset(PROMPTS.names)) for name in NAMES}
-NUMBER = NumberAssigned("YQ20260105000018", "123456")
-SHANGHAI = ZoneInfo("Asia/Shanghai")
-OFFICE = datetime(2026, 1, 5, 9, 30, tzinfo=SHANGHAI)  # a Monday
-NIGHT = datetime(2026, 1, 5, 22, 0, tzinfo=SHANGHAI)
-HOLIDAY = datetime(2026, 10, 1, 9, 30, tzinfo=SHANGHAI)
-WORKED_SUNDAY = datetime(2026, 9, 20, 9, 30, tzinfo=SHANGHAI)
-
-
-def call(name: str = "menu", at: datetime | None = OFFICE, **answered: object) -> Simulation:
-    simulation = Simulation(LOADED[name], at=at)
-    simulation.answer(**answered)  # type: ignore[arg-type]
-    return simulation
-
-
-def chosen(key: str, at: datetime = OFFICE, **answered: object) -> Simulation:
-    """In the main menu, after this key."""
-    simulation = call(at=at, **answered)
-    simulation.listen()
-    simulation.press(key)
-    return simulation
-
 
 # --- menu ---
 
@@ -276,117 +245,6 @@ def test_overflow_offers_a_message_and_promises_a_call_back_to_the_silent() -> N
     assert simulation.over
 
 
-# --- survey ---
-
-
-def test_three_answers_are_kept() -> None:
-    simulation = call("survey")
-    simulation.listen()
-    simulation.press("1")
-    simulation.press("2")
-    simulation.press("3")
-    simulation.wait(10)
-    assert answered(simulation) == [("contacted", "yes"), ("solved", "no"), ("satisfied", "not_satisfied")]
-    assert all(item.means == "key" for item in simulation.commands if isinstance(item, Survey))
-    assert simulation.over
-
-
-def answered(simulation: Simulation) -> list[tuple[str, str]]:
-    return [(item.question, item.answer) for item in simulation.commands if isinstance(item, Survey)]
-
-
-def asked_whether_contacted() -> Simulation:
-    simulation = call("survey")
-    simulation.listen()
-    simulation.listen()
-    assert simulation.state.name == "contacted"
-    return simulation
-
-
-def test_three_answers_in_words_are_kept_with_where_they_were_said() -> None:
-    simulation = asked_whether_contacted()
-    said = []
-    for text in ("没有 联系 我", "还没解决", "不太满意"):
-        simulation.listen()
-        simulation.say(text, caption_s=0)
-        said.append(simulation.offset_ms)
-    assert answered(simulation) == [("contacted", "no"), ("solved", "no"), ("satisfied", "not_satisfied")]
-    answers = [item for item in simulation.commands if isinstance(item, Survey)]
-    assert [(item.means, item.offset_ms) for item in answers] == [("voice", at) for at in said]
-    simulation.wait(10)
-    assert simulation.over
-
-
-def test_an_answer_said_over_the_question_counts_and_other_words_do_not() -> None:
-    simulation = call("survey")
-    simulation.listen()
-    simulation.say("哪里啊", seconds=0.3, caption_s=0.2)
-    assert "answer_unclear" not in simulation.heard
-    simulation.say("联系了", seconds=0.3, caption_s=0.2)
-    assert answered(simulation) == [("contacted", "yes")]
-
-
-def test_doubtful_words_are_asked_again() -> None:
-    simulation = asked_whether_contacted()
-    simulation.say("联系 没联系")
-    assert simulation.heard[-2:] == ["answer_unclear", "ask_contacted"]
-    assert answered(simulation) == []
-
-
-def test_words_that_began_before_the_question_do_not_answer_it() -> None:
-    simulation = asked_whether_contacted()
-    simulation.feed(SpeechStarted(simulation.offset_ms))
-    simulation.press("1")
-    simulation.feed(SpeechEnded(simulation.offset_ms))
-    simulation.feed(Heard("是的", simulation.offset_ms))
-    assert answered(simulation) == [("contacted", "yes")]
-    assert simulation.state.name == "solved"
-
-
-def test_a_key_right_after_words_belongs_to_the_same_question_and_wins() -> None:
-    simulation = asked_whether_contacted()
-    simulation.say("联系了")
-    simulation.press("2")
-    assert simulation.state.name == "solved"
-    assert answered(simulation) == [("contacted", "yes"), ("contacted", "no")]
-    simulation.wait(1)
-    simulation.press("1")
-    assert answered(simulation)[-1] == ("solved", "yes")
-
-
-def test_who_is_still_speaking_is_not_asked_again_but_noise_is() -> None:
-    simulation = asked_whether_contacted()
-    simulation.feed(SpeechStarted(simulation.offset_ms))
-    simulation.wait(14)
-    assert "no_key" not in simulation.heard
-    simulation.feed(Heard("这个事情", simulation.offset_ms))
-    assert "answer_unclear" not in simulation.heard
-    simulation.wait(2)
-    assert "no_key" in simulation.heard
-    simulation.wait(60)
-    assert simulation.over
-
-
-def test_a_wrong_key_is_asked_again_and_silence_ends_the_survey() -> None:
-    simulation = call("survey")
-    simulation.listen()
-    simulation.press("9")
-    assert simulation.heard[-2:] == ["answer_unclear", "ask_contacted"]
-    simulation.wait(60)
-    assert simulation.over
-    assert not any(isinstance(command, Survey) for command in simulation.commands)
-
-
-def test_three_attempts_are_made_at_proper_hours() -> None:
-    rule = LOADED["survey"].attempts
-    assert rule is not None
-    first = rule.next_attempt(made=0, last=None, now=NIGHT)
-    assert first == datetime(2026, 1, 6, 9, 0, tzinfo=SHANGHAI)
-    second = rule.next_attempt(made=1, last=first, now=first)
-    assert second == datetime(2026, 1, 6, 14, 30, tzinfo=SHANGHAI)
-    assert rule.next_attempt(made=3, last=second, now=second) is None
-
-
 # --- emergency ---
 
 FIRE = EmergencyHeard(("着火",))
@@ -487,43 +345,3 @@ def test_any_order_of_events_leaves_something_to_come(
         assert queued == (state.undo is not None)
     simulation.wait(4000)
     assert simulation.over or simulation.state.connected or simulation.state.music
-
-
-DIAL = """\
-name: dial
-start: call
-variables: {target: "8001"}
-states:
-  call: {kind: dial, target: "{target}", timeout_s: 20, music: hold_music, next: {ended: end, failed: sorry}}
-  sorry: {kind: play, play: [not_connected], next: {done: end}}
-  end: {kind: hangup}
-"""
-
-
-@pytest.fixture
-def dialling(tmp_path: Path) -> Simulation:
-    path = tmp_path / "dial.yaml"
-    path.write_text(DIAL, encoding="utf-8")
-    simulation = Simulation(load_flow(path, prompts=frozenset(PROMPTS.names)))
-    simulation.answer()
-    return simulation
-
-
-def test_a_dialled_party_is_bridged(dialling: Simulation) -> None:
-    assert dialling.commands[0].target == "8001"  # type: ignore[union-attr]
-    assert dialling.feed(SeatAnswered("8001")) == [StopPlaying(), Bridge("8001")]
-    dialling.wait(1000)
-    dialling.feed(BridgeEnded())
-    assert dialling.over
-
-
-def test_a_dialled_party_that_fails_or_never_answers_is_told(dialling: Simulation) -> None:
-    dialling.feed(DialFailed("busy"))
-    assert CancelDial() not in dialling.commands
-    assert dialling.heard[-1] == "not_connected"
-
-
-def test_a_dial_without_an_end_is_cancelled(dialling: Simulation) -> None:
-    dialling.wait(21)
-    assert CancelDial() in dialling.commands
-    assert dialling.heard[-1] == "not_connected"
