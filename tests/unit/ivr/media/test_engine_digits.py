@@ -191,3 +191,25 @@ def test_callers_speech_presses_no_keys(rig, path):
     call, ear = rig.open(phone, telephone_event=None)
     rig.talk(call, phone, say(phone, spoken))
     assert digits(ear) == []
+
+
+def test_digits_are_told_once_at_their_place_in_the_recording(rig):
+    phone = rig.phone()
+    call, ear = rig.open(phone)
+    rig.talk(call, phone, 10)
+    for count, (marker, payload) in enumerate(event_payloads("#")):
+        event = phone.packet(10 + count, payload_type=EVENTS, timestamp=10 * FRAME, marker=marker, payload=payload)
+        phone.send(call, event, event)
+        rig.tick()
+    assert [event for event in ear.events if event[0] == "digit"] == [("digit", "#", (10 + DELAY_FRAMES) * 20)]
+    assert rig.engine.stats().packets.lost == 0
+
+
+def test_digits_before_any_audio_are_told(rig):
+    phone = rig.phone()
+    call, ear = rig.open(phone)
+    rig.tick(5)
+    payload = next(event_payloads("7"))[1]
+    phone.send(call, phone.packet(0, payload_type=EVENTS, payload=payload))
+    rig.tick()
+    assert ear.events == [("digit", "7", 100)]
