@@ -322,7 +322,7 @@ class Conversation(Room, ABC):
 
     def conference(self, target: str) -> None:
         """Rings somebody who then joins."""
-        if target not in self.parties and target not in self._ringings:
+        if not self._is_here(target, supervises=False):
             self._needs_conversation()
             self.ring(self.services.destination(target), role=Role.SEAT, answered=self.connect, failed=_nothing)
 
@@ -330,20 +330,29 @@ class Conversation(Room, ABC):
         """Rings a supervisor, who then takes part as `mode` says; changes the mode of one who is there."""
 
         def set_mode(party: Party) -> None:
-            if party.role is not Role.SUPERVISOR:
-                raise ConflictError(f"{extension} talks in this call and cannot supervise it")
             party.supervision = self._modes[extension]  # as was asked last
             self.publish("call.supervised", party=extension, mode=party.supervision.name.lower())
             self.connect(party)
             self.remix()
 
+        here = self._is_here(extension, supervises=True)
         self._modes[extension] = mode
         if extension in self.parties:
             set_mode(self.party(extension))
-        elif extension not in self._ringings:
+        elif not here:
             self._needs_conversation()
             destination = self.services.inside(extension)
             self.ring(destination, role=Role.SUPERVISOR, answered=set_mode, failed=_nothing)
+
+    def _is_here(self, name: str, *, supervises: bool) -> bool:
+        """Whether somebody takes part or is rung; raises `ConflictError` where that is in the other role."""
+        there = self.parties.get(name) or self._ringings.get(name)
+        if there is None:
+            return False
+        if (there.role is Role.SUPERVISOR) is not supervises:
+            does = "talks in this call and cannot supervise it" if supervises else "supervises this call"
+            raise ConflictError(f"{name} {does}")
+        return True
 
     def play(self, items: tuple[str, ...], to: str = CALLER) -> None:
         """Plays prompts to one party alone; raises `InvalidInputError` for a prompt that is not there."""
@@ -561,7 +570,9 @@ class Conversation(Room, ABC):
 
 
 def _close_leg(party: Party) -> None:
-    if not party.is_caller:
+    if party.is_caller:
+        party.forget_far_end()
+    else:
         party.drop_media()
 
 

@@ -12,7 +12,7 @@ from ivr.calls.greeting_wait import GreetingWait
 from ivr.media.mixer import CALLER, Role, Supervision
 from ivr.media.mixer import Party as Voice
 from ivr.media.types import Codec, Leg, RecordingSink, RemoteMedia
-from ivr.sdp import DEFAULT_CODECS, Offer, SessionVersion, parse_answer, write_answer, write_offer
+from ivr.sdp import DEFAULT_CODECS, Offer, SessionVersion, parse_answer, unknown_remote, write_answer, write_offer
 from ivr.sip import CallEnd, Dialog, TransferTarget
 
 log = logging.getLogger(__name__)
@@ -142,6 +142,12 @@ class Party:
         if self.track is not None:
             self.track.discard()
         self.leg.close()
+
+    def forget_far_end(self) -> None:
+        """The way that was tried came to nothing: what it said of its media (early media) binds no other."""
+        if self.remote is not None:
+            self.leg.update(unknown_remote(self.remote.address.host, self.codecs[0]))
+            self.remote = None
 
     def hang_up(self, *, q850: int | None = None) -> None:
         """Ends its signalling, in whatever state; a fault there keeps nobody else in the call."""

@@ -156,6 +156,7 @@ class Placed:
 
     target: SipTarget
     caller: str
+    sdp: str
     handler: OutgoingHandler
     dialog: Dialog
 
@@ -191,7 +192,7 @@ class Signalling(Loop):
         if self.silent:
             raise UnavailableError("no transport")
         assert "m=audio" in sdp
-        self.placed.append(Placed(target, caller, handler, Dialog(f"out{len(self.placed)}")))
+        self.placed.append(Placed(target, caller, sdp, handler, Dialog(f"out{len(self.placed)}")))
         return self.placed[-1].dialog
 
     def to(self, user: str) -> Placed:

@@ -1,11 +1,14 @@
-"""People in a call: who is rung, who hears whom, and what is left when somebody goes. Real calls, in-memory media."""
+"""People in a call: who is rung, who hears whom, and what is left when somebody goes. Real calls, in-memory media.
+
+One module, as each test begins with the same conversation and asks one thing of it.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from call_rig import PROMPTS, Leg, Placed, Site
+from call_rig import PROMPTS, SDP, Leg, Placed, Site
 from media_rig import Media
 
 from hotline.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
@@ -304,6 +307,23 @@ def test_carriers_are_tried_in_order_where_one_fails(site: Site) -> None:
     assert hears(site, "caller", "13900139000")
 
 
+def test_early_media_of_a_carrier_that_fails_does_not_bind_the_next(site: Site) -> None:
+    site.phones.trunks = 2
+    site.exchange.dial_out(call_id="c1", extension="8001", number="13900139000")
+    site.loop.to("8001").answer()
+    first = site.loop.to("13900139000")
+    first.handler.on_ringing(SDP)
+    first.fail(EndReason.UNREACHABLE)
+    remote = site.engine.calls[0].remote
+    assert remote is not None
+    assert not remote.send, "nothing goes to who has refused"
+    second = site.loop.to("13900139000")
+    assert second is not first
+    assert second.sdp.splitlines()[4:] == first.sdp.splitlines()[4:], "the same is offered"
+    second.answer()
+    assert hears(site, "caller", "8001")
+
+
 def test_a_busy_number_is_busy_on_every_carrier(site: Site) -> None:
     call, _, _ = talk(site)
     site.phones.trunks = 2
@@ -495,6 +515,20 @@ def test_a_supervisor_who_is_rung_takes_part_as_was_asked_last(site: Site) -> No
     call.supervise("8002", Supervision.BARGE)
     site.loop.to("8002").answer()
     assert hears(site, "caller", "8002")
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_nobody_has_two_roles_in_a_call(site: Site, answered: bool) -> None:
+    call, _, _ = talk(site)
+    call.supervise("8002", Supervision.LISTEN)
+    call.conference("8003")
+    if answered:
+        site.loop.to("8002").answer()
+        site.loop.to("8003").answer()
+    with pytest.raises(ConflictError, match="8002 supervises"):
+        call.conference("8002")
+    with pytest.raises(ConflictError, match="8003 talks"):
+        call.supervise("8003", Supervision.LISTEN)
 
 
 def test_recording_is_paused_and_goes_on(site: Site) -> None:
