@@ -15,8 +15,10 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
+from demo.media_process import family_of
 from demo.sip import SipMessage
 from hotline.errors import ProtocolError
+from ivr.sip.headers import in_uri
 
 USER, SECRET, REALM = "01069101234", "a carrier's secret", "carrier"
 Answer = tuple[str, tuple[tuple[str, str], ...]]
@@ -34,7 +36,7 @@ class Carrier:
         self.awake = True
         self.requests: list[SipMessage] = []
         self.times: list[float] = []
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket = socket.socket(family_of(host), socket.SOCK_DGRAM)
         self._socket.bind((host, 0))
         self.port = int(self._socket.getsockname()[1])
         self._closed = threading.Event()
@@ -43,7 +45,7 @@ class Carrier:
 
     @property
     def address(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"{in_uri(self.host)}:{self.port}"
 
     def of(self, method: str) -> list[SipMessage]:
         """The requests of a method, each once however often it was repeated."""

@@ -1,5 +1,6 @@
 """SIP and RTP over IPv6: SIPp at [::1] calls as a trunk and as a phone, and is rung."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from carrier_rig import SECRET, USER, Carrier, asks_first, is_signed
 from numpy.typing import NDArray
 from office_rig import SETTINGS, add_extensions, secret
 from sipp_rig import Sipp
@@ -50,6 +52,17 @@ def test_a_trunk_calls_and_is_recorded_sample_by_sample(
         (call,) = media.calls_of("13900000006")
     assert call.first("ended")["reason"] == "caller_hangup"
     assert caller_channel_matches(call.channels()[:, 0], decode(encode(utterance, Law.PCMA), Law.PCMA)).exact
+
+
+def test_a_carrier_is_registered_with(tmp_path: Path) -> None:
+    with closing(Carrier(HOST, asks_first)) as carrier:
+        trunk = {"name": "six", "domain": "six.example", "servers": [carrier.address]}
+        settings = {"HOTLINE_TRUNKS": json.dumps([trunk | {"username": USER, "password": SECRET}])}
+        with MediaProcess(tmp_path / "media", host=HOST, **settings) as media:
+            signed = carrier.wait("REGISTER", 2)[1]
+            carrier.wait("OPTIONS", 1)
+            assert is_signed(signed)
+            assert signed.header("contact") == f"<sip:{USER}@[::1]:{media.sip_port}>;expires=600"
 
 
 def test_desks_call_us_and_each_other_and_the_health_check_is_answered(tmp_path: Path, sipp: Start) -> None:

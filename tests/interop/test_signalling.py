@@ -69,6 +69,21 @@ def test_a_second_hotline_cannot_take_the_port(media: MediaProcess, tmp_path: Pa
     assert media.answers()
 
 
+def test_an_address_that_is_not_the_machines_is_named_with_its_setting(tmp_path: Path) -> None:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("HOTLINE_")}
+    own = {"DATA_DIR": str(tmp_path), "SIP__ADDRESS": "192.0.2.1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "hotline.cli", "run", "media"],
+        env=clean | {f"HOTLINE_{key}": value for key, value in own.items()},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert "192.0.2.1:5060 cannot be opened" in done.stderr
+    assert "HOTLINE_SIP__ADDRESS" in done.stderr
+
+
 def test_a_refused_call_leaves_nothing_in_the_spool(media: MediaProcess, line: Any) -> None:
     body = describe(HOST, line.port, Law.PCMA).replace(f"c=IN IP4 {HOST}".encode(), b"c=IN IP6 ::1")
     assert b"IP6" in body

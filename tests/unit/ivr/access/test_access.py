@@ -1,12 +1,14 @@
 """Limits and bans: what a peer may ask, who is not heard, and that memory stays bounded."""
 
+import re
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.access.limits import BanList, PeerLimits, is_scanner, most_specific
+from ivr.access.limits import SCANNERS, BanList, PeerLimits, is_scanner, most_specific
 
 TRUNK, STRANGER = "203.0.113.1", "198.51.100.7"
 
@@ -119,3 +121,10 @@ def test_the_longest_prefix_decides() -> None:
         -1,
         -1,
     ]
+
+
+def test_the_edge_knows_the_same_scanners() -> None:
+    configuration = Path(__file__).parents[4] / "deploy/kamailio/kamailio.cfg"
+    known = re.search(r'\$ua =~ "([^"]+)"', configuration.read_text("utf-8"))
+    assert known is not None
+    assert known[1].split("|") == SCANNERS.pattern.split("|")
