@@ -31,7 +31,8 @@ from ivr.media.mixer import Party, Role, mix_of
 from ivr.media.rtcp import RECEIVER_REPORT, SENDER_REPORT
 from ivr.media.rtp import RtpPacket
 from ivr.media.types import FRAME_SAMPLES, Codec, Leg, MediaCall, RemoteMedia, RtpAddress
-from recordings.recorder import RecorderThread, WavRecorder, wav_info
+from recordings.recorder import RecorderThread, WavRecorder
+from recordings.wav import wav_info
 
 HOST = "127.0.0.1"
 TICK_S = 0.02

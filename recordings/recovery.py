@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hotline.errors import InvalidInputError
 from ivr.journal import JOURNAL_SUFFIX, Journal, JournalWriter
-from recordings.recorder import repair_wav, wav_info
+from recordings.wav import repair_wav, wav_info
 
 log = logging.getLogger(__name__)
 

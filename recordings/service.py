@@ -17,10 +17,10 @@ from recordings import repository
 from recordings.models import FLOW, INBOUND, Call, Recording
 from recordings.peaks import peaks_of, serialize_peaks
 from recordings.quality import quality_of
-from recordings.recorder import repair_wav
 from recordings.recovery import MEDIA_CRASHED
 from recordings.spare import remove_recording
 from recordings.store import RecordingStore
+from recordings.wav import repair_wav
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ivr.journal import Journal, JournalWriter
-from recordings.recorder import wav_header, wav_info
 from recordings.recovery import recover_spool
+from recordings.wav import wav_header, wav_info
 
 BEGUN = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
 NEXT_DAY = BEGUN + timedelta(days=1)

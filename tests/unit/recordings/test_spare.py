@@ -4,8 +4,9 @@ import threading
 import numpy as np
 import pytest
 
-from recordings.recorder import RecorderThread, WavRecorder, wav_info
+from recordings.recorder import RecorderThread, WavRecorder
 from recordings.spare import adopt_spare, copy_to_spare, remove_recording
+from recordings.wav import wav_info
 
 WAIT_S = 10
 
