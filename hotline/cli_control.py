@@ -42,8 +42,8 @@ WAIT_S = 5.0
 def calls(as_json: JsonOption = False) -> None:
     """The calls in progress, from what the media processes tell the bus."""
     with _bus(load_settings()) as bus:
-        states = bus.states("call")
-    rows = sorted(states.items(), key=lambda item: str(item[1].get("answered_at")))
+        states = _calls(bus)
+    rows = sorted(states.items(), key=lambda item: str(item[1]["answered_at"] or "~"))
     if as_json:
         found = [{k: v for k, v in state.items() if k != "captions"} | {"call_id": key} for key, state in rows]
         _print_json({"calls": found})
@@ -57,7 +57,7 @@ def calls(as_json: JsonOption = False) -> None:
             SIDES.get(str(state.get("direction")), ""),
             escape(str(state.get("caller", ""))),
             escape(str(state.get("called", ""))),
-            _local_time(state.get("answered_at")),
+            _local_time(state["answered_at"]) if state["answered_at"] else "振铃",
             "、".join(_party(party) for party in state.get("parties", ())),
         )
     out.print(table)
@@ -302,11 +302,17 @@ def _bus(settings: Settings) -> Iterator[ValkeyBus]:
         bus.close()
 
 
+def _calls(bus: ValkeyBus) -> dict[str, dict[str, Any]]:
+    """The calls in progress and those that still ring, which have not been answered at any time."""
+    ringing = {key: state | {"answered_at": None} for key, state in bus.states("ringing").items()}
+    return ringing | {key: {"answered_at": ""} | state for key, state in bus.states("call").items()}
+
+
 def _on_call(name: str, call: str, as_json: bool, wait_s: float, **arguments: Any) -> None:
     """A command to the node that has the call, which is named by its id or the beginning of it."""
     settings = load_settings()
     with _bus(settings) as bus:
-        states = bus.states("call")
+        states = _calls(bus)
         found = [call] if call in states else [key for key in states if key.startswith(call)]
         if not found:
             raise NotFoundError(f"no call in progress is named {call}", hint="`hotline control calls` lists them")

@@ -138,8 +138,8 @@ class Call(Conversation):
         if self.ended or self._limit is not None:
             return
         self._limit = self.call_later(self.services.max_call_s, lambda: self.end("time_limit"))
-        self.publish("call.answered", **self._identity())
         self._board.begin()
+        self.services.publish("call.answered", call_id=self.call_id, **self._identity())
         if self.flow is not None:
             self.step(
                 Answered(
@@ -436,6 +436,9 @@ class Call(Conversation):
 
     def publish(self, name: str, **data: Any) -> None:
         self.services.publish(name, call_id=self.call_id, **data)
+        self.show()
+
+    def show(self) -> None:
         self._board.put()
 
     def note(self, kind: str, **data: Any) -> None:

@@ -164,6 +164,7 @@ class Conversation(Room, ABC):
             failed=on_failed,
         )
         ringing.start()
+        self.show()
         self.remix()
 
     def _open_party(self, destination: Destination, target: SipTarget, role: Role) -> Party:
@@ -194,6 +195,10 @@ class Conversation(Room, ABC):
             if party.track is not None:
                 party.track.discard()
             raise
+
+    @abstractmethod
+    def show(self) -> None:
+        """Pages and commands find the call as it is now."""
 
     @abstractmethod
     def open_track(self, party: Party) -> RecordingSink | None:

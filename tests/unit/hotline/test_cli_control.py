@@ -194,6 +194,15 @@ def test_calls_are_listed_with_their_parties(bus: ValkeyBus) -> None:
     assert CALL not in first
 
 
+def test_a_call_that_still_rings_is_listed_and_can_be_hung_up(bus: ValkeyBus, node: Node) -> None:
+    bus.put_state("ringing", OTHER, STATE, ttl_s=60)
+    assert "振铃" in run("calls").output
+    (shown,) = [call for call in json.loads(run("calls", "--json").output)["calls"] if call["call_id"] == OTHER]
+    assert shown["answered_at"] is None
+    run("hang-up", OTHER)
+    assert [(command.name, command.call_id) for command in node.commands] == [("hang_up", OTHER)]
+
+
 def test_calls_as_json_have_no_captions(bus: ValkeyBus) -> None:
     (call,) = json.loads(run("calls", "--json").output)["calls"]
     assert call == {key: value for key, value in STATE.items() if key != "captions"} | {"call_id": CALL}

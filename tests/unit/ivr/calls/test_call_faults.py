@@ -1,5 +1,6 @@
 """What goes wrong between people in a call: each time somebody is told, nobody waits for nothing, nothing is left."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -384,3 +385,29 @@ def test_a_phone_that_was_held_for_its_transfer_is_held_no_more_when_it_has_left
     call = site.only_call()
     assert (call.caller.connected, call.caller.held) == (False, False)
     assert site.engine.calls[0].hears("8002", "8003")
+
+
+# --- how a call is found that still rings ---
+
+
+def told(site: Site, kind: str) -> list[str]:
+    """The calls on the bus, when all that was said so far has been told."""
+    done = threading.Event()
+    site.publisher.submit(done.set)
+    assert done.wait(5)
+    return list(site.bus.states(kind))
+
+
+@pytest.mark.parametrize(("answers", "in_progress"), [(True, ["s1"]), (False, [])])
+def test_a_call_of_ours_is_found_while_it_rings(site: Site, answers: bool, in_progress: list[str]) -> None:
+    site.exchange.start_flow(call_id="s1", flow="survey", number="13900139000", variables={"ticket": "7"})
+    assert (told(site, "ringing"), told(site, "call")) == (["s1"], [])
+    if answers:
+        site.loop.to("13900139000").answer()
+    else:
+        site.exchange.call("s1").hang_up()
+    site.loop.run(10)  # he is let say his greeting first
+    assert (told(site, "ringing"), told(site, "call")) == ([], in_progress)
+    site.exchange.end_all("shutdown")
+    site.loop.run(100)
+    assert (told(site, "ringing"), told(site, "call")) == ([], [])
