@@ -83,7 +83,8 @@ class SharedAcd:
         """Leaves; where this process led, another may lead at once. Waits for its threads for `STOP_S` at most."""
         self._closed.set()
         for thread in self._threads:
-            thread.join(STOP_S)
+            if thread.is_alive():  # not where the process was stopped before it took part
+                thread.join(STOP_S)
         self._subscription.close()
         with contextlib.suppress(UnavailableError):
             self._election.resign(self._node.name)
