@@ -1,9 +1,9 @@
 """The media process: SIP, RTP, recorders and live captions. Needs no other process to finish a call."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from asr.text import display
 from hotline.bus import BackgroundPublisher, Event, ValkeyBus
 from hotline.clock import SystemClock
 from hotline.collector import collect_if_due, take_over
-from hotline.errors import UnavailableError
 from hotline.jobs import ValkeyJobs
 from hotline.limits import descriptors_needed, raise_descriptor_limit
 from hotline.locks import lock_exclusively
@@ -34,6 +33,7 @@ from ivr.journal import JournalThread
 from ivr.media.engine import MediaEngine
 from ivr.media.tone_listener import Inband
 from ivr.media.types import Codec
+from ivr.menu.flow import Flow
 from ivr.menu.machine import MenuMachine, load_flow
 from ivr.sip import SessionPolicy, SipServer
 from recordings.recorder import RecorderThread, RecordingTrouble, WavRecorder
@@ -48,158 +48,223 @@ COLLECT_S = 1.0
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """Answers calls until `stop` is set; calls in progress are then ended with BYE and their journals closed."""
-    clock = SystemClock()
-    spool = settings.spool_dir / settings.node
-    lock = lock_exclusively(spool / ".lock", purpose=f"node {settings.node} answers calls already")
-    needed = descriptors_needed(settings.sip.max_calls)
-    if 0 <= (limit := raise_descriptor_limit(needed)) < needed:
-        log.warning("only %d descriptors may be open, %d calls need %d", limit, settings.sip.max_calls, needed)
-    languages = load_languages(settings.flow.prompts_dir)
-    prompts = languages[settings.flow.prompts_dir.name]
-    prompts.require((MUSIC,))
-    flow = load_flow(settings.flow.path, prompts=frozenset(prompts.names))
-    survey = load_flow(settings.flow.survey_path, prompts=frozenset(prompts.names))
-    bus = ValkeyBus(settings.effective_valkey_url())
-    publisher = BackgroundPublisher(bus)
-    jobs = ValkeyJobs(settings.effective_valkey_url())
+    _allow_descriptors(settings)
+    with contextlib.ExitStack() as life:
+        _MediaProcess(settings, stop, life).run()
 
-    def enqueue(name: str, arguments: dict[str, Any]) -> None:
-        publisher.submit(lambda: jobs.enqueue(name, **arguments))
 
-    spare = Path(settings.media.spare_spool_dir) / settings.node if settings.media.spare_spool_dir else None
-    if spare is not None:
-        adopt_spare(spool, spare)
-    for journal in recover_spool(spool, now=clock.now()):
-        enqueue("ingest_call", {"journal_path": f"{settings.node}/{journal.path.name}"})
-        publisher.drop_state("call", journal.call_id)
-        ended = journal.first("ended")
-        if ended is not None:
-            data = {"call_id": journal.call_id, **ended.data}
-            publisher.publish(Event(name="call.ended", at=ended.at, data=data))
-    journals = JournalThread()
-    journals.start()
-    recorders = RecorderThread(
-        spare=spare, on_trouble=lambda trouble: publisher.publish(_alarm(trouble, node=settings.node, at=clock.now()))
-    )
-    recorders.start()
-    captions = CaptionService(settings.effective_asr_url(), max_live_calls=settings.asr.max_live_calls)
-    engine = MediaEngine(
-        bind_address=settings.sip.address,
-        port_min=settings.media.rtp_port_min,
-        port_max=settings.media.rtp_port_max,
-        max_calls=settings.sip.max_calls,
-        playout_delay_ms=settings.media.playout_delay_ms,
-        playout_min_ms=settings.media.playout_min_ms,
-        playout_max_ms=settings.media.playout_max_ms,
-        rtp_timeout_s=settings.media.rtp_timeout_s,
-        inband=Inband(settings.media.inband_digits),
-    )
-    shared = SharedBindings(publisher, node=settings.node, now=clock.now) if settings.extensions.shared else None
-    exchange: Exchange | None = None
-    extensions = open_extensions(settings)
-    plan = build_plan(settings, extensions)
-    admission = build_admission(settings, extensions, plan, bindings=shared)
-    codecs = tuple(Codec[name] for name in settings.media.codecs)
-    server = SipServer(
-        codecs=codecs,
-        address=settings.sip.address,
-        port=settings.sip.port,
-        advertised_address=settings.sip.advertised_address,
-        admission=admission,
-        max_calls=settings.sip.max_calls,
-        answer=lambda invitation, dialog: _ready(exchange).answer(invitation, dialog),
-        session_policy=SessionPolicy(interval_s=settings.sip.session_s, min_s=settings.sip.session_min_s),
-    )
-    trunks = Trunks(settings, server, clock, publisher)
-    services = CallServices(
-        node=settings.node,
-        spool=spool,
-        clock=clock,
-        engine=engine,
-        languages=Languages(prompts, languages),
-        flow=MenuMachine(flow),
-        outbound_flows={survey.name: MenuMachine(survey)},
-        publisher=publisher,
-        enqueue=enqueue,
-        open_journal=journals.open,
-        open_sink=lambda path, rate, on_closed: WavRecorder(
-            path, writer=recorders, sample_rate=rate, on_closed=on_closed
-        ),
-        open_track=(
-            lambda path, rate, on_closed: WavRecorder(
-                path, writer=recorders, sample_rate=rate, channels=1, on_closed=on_closed
-            )
+class _MediaProcess:
+    """The parts of the process. Each closes with `life`: what needs others before those, also where a start fails."""
+
+    def __init__(self, settings: Settings, stop: threading.Event, life: contextlib.ExitStack) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._life = life
+        self._clock = SystemClock()
+        self._codecs = tuple(Codec[name] for name in settings.media.codecs)
+        self._spool = settings.spool_dir / settings.node
+        purpose = f"node {settings.node} answers calls already"
+        life.callback(lock_exclusively(self._spool / ".lock", purpose=purpose).close)
+        self._languages = load_languages(settings.flow.prompts_dir)
+        self._prompts = self._languages[settings.flow.prompts_dir.name]
+        self._prompts.require((MUSIC,))
+        self._flow = self._load_flow(settings.flow.path)
+        self._survey = self._load_flow(settings.flow.survey_path)
+        self._bus = ValkeyBus(settings.effective_valkey_url())
+        self._publisher = BackgroundPublisher(self._bus)
+        life.callback(self._publisher.close)
+        self._jobs = ValkeyJobs(settings.effective_valkey_url())
+        self._recover_calls()
+        self._extensions = open_extensions(settings)
+        self._plan = build_plan(settings, self._extensions)
+        self._phones = (
+            SharedBindings(self._publisher, node=settings.node, now=self._clock.now)
+            if settings.extensions.shared
+            else None
         )
-        if settings.media.tracks
-        else None,
-        open_captions=lambda call_id, speaker, rate, on_event: captions.open(
-            call_id, speaker=speaker, sample_rate=rate, on_event=lambda event: _translate_caption(event, on_event)
-        ),
-        codecs=codecs,
-        directory=trunks.directory,
-        plan=plan,
-        max_call_s=settings.media.max_call_s,
-        ring_s=settings.media.ring_s,
-    )
-    exchange = Exchange(
-        services,
-        server,
-        make_acd=lambda handle: build_acd(settings, flow.queues, handle, bus=bus, loop=server, clock=clock),
-    )
-    acd = exchange.acd
-    server.post(acd.start)
-    seats = exchange.seats
+        self._server = self._build_server()
+        self._trunks = Trunks(settings, self._server, self._clock, self._publisher)
+        self._exchange = Exchange(
+            self._build_services(),
+            self._server,
+            make_acd=lambda handle: build_acd(
+                settings, self._flow.queues, handle, bus=self._bus, loop=self._server, clock=self._clock
+            ),
+        )
+        self._server.admission.registrar.on_change = self._phone_changed
 
-    def phone_changed(name: str, reachable: bool) -> None:
-        record = extensions.get(name)
+    def run(self) -> None:
+        """Returns when the process has been told to stop and all calls are over."""
+        server, exchange, trunks = self._server, self._exchange, self._trunks
+        trunks.start()
+        self._life.callback(trunks.close)
+        server.post(exchange.acd.start)
+        self._life.callback(exchange.acd.close)
+        if self._phones is not None:
+            self._share(self._phones)
+        self._listen()
+        threading.Thread(
+            target=_stop_media, args=(self._stop, server, exchange, trunks), name="media-stop", daemon=True
+        ).start()
+        log.info("answering calls on %s:%d", self._settings.sip.address, self._settings.sip.port)
+        take_over()
+        server.post(lambda: _collect(server))
+        server.run()
+
+    def _load_flow(self, path: Path) -> Flow:
+        return load_flow(path, prompts=frozenset(self._prompts.names))
+
+    def _enqueue(self, name: str, arguments: dict[str, Any]) -> None:
+        self._publisher.submit(lambda: self._jobs.enqueue(name, **arguments))
+
+    @property
+    def _spare(self) -> Path | None:
+        directory = self._settings.media.spare_spool_dir
+        return Path(directory) / self._settings.node if directory else None
+
+    def _recover_calls(self) -> None:
+        """Calls that ended with the former process become tickets."""
+        if self._spare is not None:
+            adopt_spare(self._spool, self._spare)
+        for journal in recover_spool(self._spool, now=self._clock.now()):
+            self._enqueue("ingest_call", {"journal_path": f"{self._settings.node}/{journal.path.name}"})
+            self._publisher.drop_state("call", journal.call_id)
+            ended = journal.first("ended")
+            if ended is not None:
+                data = {"call_id": journal.call_id, **ended.data}
+                self._publisher.publish(Event(name="call.ended", at=ended.at, data=data))
+
+    def _build_server(self) -> SipServer:
+        settings = self._settings
+        return SipServer(
+            codecs=self._codecs,
+            address=settings.sip.address,
+            port=settings.sip.port,
+            advertised_address=settings.sip.advertised_address,
+            admission=build_admission(settings, self._extensions, self._plan, bindings=self._phones),
+            max_calls=settings.sip.max_calls,
+            answer=lambda invitation, dialog: self._exchange.answer(invitation, dialog),
+            session_policy=SessionPolicy(interval_s=settings.sip.session_s, min_s=settings.sip.session_min_s),
+        )
+
+    def _build_services(self) -> CallServices:
+        settings = self._settings
+        journals = JournalThread()
+        journals.start()
+        self._life.callback(journals.stop)
+        recorders = RecorderThread(spare=self._spare, on_trouble=self._alarm)
+        recorders.start()
+        self._life.callback(recorders.stop)
+        captions = CaptionService(settings.effective_asr_url(), max_live_calls=settings.asr.max_live_calls)
+        self._life.callback(captions.close)
+        return CallServices(
+            node=settings.node,
+            spool=self._spool,
+            clock=self._clock,
+            engine=self._start_engine(),
+            languages=Languages(self._prompts, self._languages),
+            flow=MenuMachine(self._flow),
+            outbound_flows={self._survey.name: MenuMachine(self._survey)},
+            publisher=self._publisher,
+            enqueue=self._enqueue,
+            open_journal=journals.open,
+            open_sink=lambda path, rate, on_closed: WavRecorder(
+                path, writer=recorders, sample_rate=rate, on_closed=on_closed
+            ),
+            open_track=(
+                lambda path, rate, on_closed: WavRecorder(
+                    path, writer=recorders, sample_rate=rate, channels=1, on_closed=on_closed
+                )
+            )
+            if settings.media.tracks
+            else None,
+            open_captions=lambda call_id, speaker, rate, on_event: captions.open(
+                call_id, speaker=speaker, sample_rate=rate, on_event=lambda event: _translate_caption(event, on_event)
+            ),
+            codecs=self._codecs,
+            directory=self._trunks.directory,
+            plan=self._plan,
+            max_call_s=settings.media.max_call_s,
+            ring_s=settings.media.ring_s,
+        )
+
+    def _start_engine(self) -> MediaEngine:
+        media = self._settings.media
+        engine = MediaEngine(
+            bind_address=self._settings.sip.address,
+            port_min=media.rtp_port_min,
+            port_max=media.rtp_port_max,
+            max_calls=self._settings.sip.max_calls,
+            playout_delay_ms=media.playout_delay_ms,
+            playout_min_ms=media.playout_min_ms,
+            playout_max_ms=media.playout_max_ms,
+            rtp_timeout_s=media.rtp_timeout_s,
+            inband=Inband(media.inband_digits),
+        )
+        engine.start()
+        self._life.callback(engine.stop)
+        return engine
+
+    def _phone_changed(self, name: str, reachable: bool) -> None:
+        """Who has a phone that can be rung has a seat."""
+        seats, record = self._exchange.seats, self._extensions.get(name)
         if record is not None:
             seats.phone_changed(name, record.queues, record.skills, reachable=reachable)
         elif not reachable:
             seats.sign_out(name)
 
-    admission.registrar.on_change = phone_changed
-    feed = None if shared is None else _share(shared, bus, server, clock)
-    engine.start()
-    trunks.start()
-    listeners = [
-        _Listener(bus, topic, lambda event, tell=tell: server.post(lambda: tell(event)))  # type: ignore[misc]
+    def _share(self, phones: SharedBindings) -> None:
+        """Phones that sign in at another media process are known here too."""
+        registrar = self._server.admission.registrar
+        phones.on_change = lambda extension: registrar.look(extension, now=self._clock.now())
+        feed = BindingFeed(self._bus, phones, post=self._server.post)
+        feed.start()
+        self._life.callback(feed.close)
+
+    def _listen(self) -> None:
+        """To what the worker, the live session and staff want of calls; and tells who sits at the seats."""
+        exchange, server = self._exchange, self._server
         for topic, tell in (
             ("number", exchange.number_assigned),
             ("lookup", exchange.looked_up),
             ("session", exchange.session_changed),
+        ):
+            listener = _Listener(self._bus, topic, lambda event, tell=tell: server.post(lambda: tell(event)))  # type: ignore[misc]
+            self._life.callback(listener.close)
+        commands = CommandListener(
+            open_commands(self._settings),
+            exchange,
+            settings=self._settings,
+            post=server.post,
+            publisher=self._publisher,
+            prompts=self._prompts,
+            clock=self._clock,
+            stop=self._stop,
         )
-    ]
-    commands = CommandListener(
-        open_commands(settings),
-        exchange,
-        settings=settings,
-        post=server.post,
-        publisher=publisher,
-        prompts=prompts,
-        clock=clock,
-        stop=stop,
-    )
-    server.post(
-        lambda: tell_seats(lambda: acd.seats, node=settings.node, publisher=publisher, call_later=server.call_later)
-    )
-    threading.Thread(target=_stop_media, args=(stop, server, exchange, trunks), name="media-stop", daemon=True).start()
-    log.info("answering calls on %s:%d", settings.sip.address, settings.sip.port)
-    take_over()
-    server.post(lambda: _collect(server))
-    server.run()
-    commands.close()
-    for listener in listeners:
-        listener.close()
-    trunks.close()
-    acd.close()
-    if feed is not None:
-        feed.close()
-    engine.stop()
-    captions.close()
-    recorders.stop()
-    journals.stop()
-    publisher.close()
-    lock.close()
+        self._life.callback(commands.close)
+        server.post(
+            lambda: tell_seats(
+                lambda: exchange.acd.seats,
+                node=self._settings.node,
+                publisher=self._publisher,
+                call_later=server.call_later,
+            )
+        )
+
+    def _alarm(self, trouble: RecordingTrouble) -> None:
+        data = {
+            "node": self._settings.node,
+            "file": trouble.path.name,
+            "reason": trouble.reason,
+            "saved": trouble.saved,
+        }
+        self._publisher.publish(Event(name="alarm.recording", at=self._clock.now(), data=data))
+
+
+def _allow_descriptors(settings: Settings) -> None:
+    needed = descriptors_needed(settings.sip.max_calls)
+    if 0 <= (limit := raise_descriptor_limit(needed)) < needed:
+        log.warning("only %d descriptors may be open, %d calls need %d", limit, settings.sip.max_calls, needed)
 
 
 class _Listener:
@@ -231,17 +296,6 @@ def _collect(server: SipServer) -> None:
     server.call_later(COLLECT_S, lambda: _collect(server))
 
 
-def _alarm(trouble: RecordingTrouble, *, node: str, at: datetime) -> Event:
-    data = {"node": node, "file": trouble.path.name, "reason": trouble.reason, "saved": trouble.saved}
-    return Event(name="alarm.recording", at=at, data=data)
-
-
-def _ready(exchange: Exchange | None) -> Exchange:
-    if exchange is None:
-        raise UnavailableError("starting")
-    return exchange
-
-
 def _translate_caption(event: Partial | Final | StreamEnded, deliver: Callable[[CaptionEvent], None]) -> None:
     match event:
         case Partial():
@@ -253,14 +307,6 @@ def _translate_caption(event: Partial | Final | StreamEnded, deliver: Callable[[
             deliver(CaptionsEnded(complete))
         case StreamEnded(complete, ModelInfo(name, engine, demo)):
             deliver(CaptionsEnded(complete, {"model": name, "engine": engine, "demo": demo}))
-
-
-def _share(shared: SharedBindings, bus: ValkeyBus, server: SipServer, clock: SystemClock) -> BindingFeed:
-    """Phones that sign in at another media process are known here too."""
-    shared.on_change = lambda extension: server.admission.registrar.look(extension, now=clock.now())
-    feed = BindingFeed(bus, shared, post=server.post)
-    feed.start()
-    return feed
 
 
 def _stop_media(stop: threading.Event, server: SipServer, exchange: Exchange, trunks: Trunks) -> None:
