@@ -13,7 +13,6 @@ from hotline.errors import ConflictError, HotlineError
 from ivr.acd.local import Acd
 from ivr.calls.board import CallBoard
 from ivr.calls.captions import CALLER, OUR_SIDE
-from ivr.calls.conversation import Conversation
 from ivr.calls.flow_run import FlowRun
 from ivr.calls.origin import CallOrigin
 from ivr.calls.party import Party
@@ -21,8 +20,9 @@ from ivr.calls.queue_place import QueuePlace
 from ivr.calls.record import CallRecord
 from ivr.calls.ringing import Signalling
 from ivr.calls.services import CallServices, Destination
+from ivr.calls.transfers import Transfers
 from ivr.media.mixer import Role
-from ivr.media.types import MediaCall, RecordingSink, RemoteMedia, Samples
+from ivr.media.types import MediaCall, RecordingSink, Samples
 from ivr.menu.events import LookedUp
 from ivr.menu.machine import (
     Answered,
@@ -38,7 +38,7 @@ from ivr.menu.machine import (
     SpeechStarted,
 )
 from ivr.sdp import unknown_remote
-from ivr.sip import CallEnd, Dialog, EndReason, Timer, TransferTarget
+from ivr.sip import CallEnd, EndReason, Timer, TransferTarget
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Switch(Protocol):
         ...
 
 
-class Call(Conversation):
+class Call(Transfers):
     """One call; a `Room` to its parties and a `FlowHost` to its flow."""
 
     def __init__(
@@ -357,7 +357,7 @@ class Call(Conversation):
             self.cancel_dial()  # whoever still rang was to talk to the one who left
             self._transferred(leaving, queue)
 
-    # --- parties of other calls, other phones of a party ---
+    # --- parties of other calls ---
 
     def absorb(self, other: "Call", *, instead_of: Party, without: Party) -> None:
         """Those who talk in `other` go on here, but for `without`, in the place of `instead_of`; `other` is over."""
@@ -366,49 +366,11 @@ class Call(Conversation):
         ):  # with his leg the rest would end
             if party is not without and party.connected and party.role is not Role.SUPERVISOR:
                 del other.parties[party.name]
-                self._adopt(party, name=(other.origin.number or "anonymous") if party.is_caller else party.name)
+                self.adopt(party, name=(other.origin.number or "anonymous") if party.is_caller else party.name)
         self._transferred(instead_of, without.name)
         self.remove(instead_of)
         without.hang_up()
         other.moved()
-
-    def _adopt(self, party: Party, *, name: str) -> None:
-        self._legs += 1
-        party.name = name if name not in self.parties else f"{name}/{self._legs}"
-        party.leg_name = f"{name}/{self._legs}"
-        if party.plays:
-            party.leg.stop_playing()
-        self.media.adopt(party.leg, party.leg_name)
-        party.room, party.role = self, Role.SEAT
-        party.held, party.connected, party.plays = False, False, ""
-        party.track = None  # it is a file of the other call's
-        if party.tap is not None:
-            party.tap.rebase(self.offset_ms())
-        self.parties[party.name] = party
-        self.connect(party)
-
-    def take_over(self, replaced: Party, *, dialog: Dialog, local_host: str, remote: RemoteMedia) -> Party:
-        """Another phone in the place of `replaced`, which is hung up."""
-        self._legs += 1
-        party = Party(
-            replaced.name,
-            role=replaced.role,
-            room=self,
-            local_host=local_host,
-            extension=replaced.extension,
-            leg_name=f"{replaced.name}/{self._legs}",
-        )
-        party.dialog, party.remote, party.established = dialog, remote, True
-        self.open_leg(party)
-        party.supervision, party.held, party.muted = replaced.supervision, replaced.held, replaced.muted
-        party.queued, replaced.queued = replaced.queued, ""
-        replaced.hang_up()
-        replaced.leg.close()
-        self._tell_left(replaced)
-        self.party_left(replaced)
-        self.parties[party.name] = party
-        self.connect(party)
-        return party
 
     # --- what is known of it elsewhere ---
 

@@ -1,4 +1,4 @@
-"""The people in a call: who is rung, who talks, who is held, muted, transferred or listened to.
+"""The people in a call: who is rung, who talks, who is held, muted or listened to; `transfers` hands them over.
 
 | what is asked | who hears whom, until it is over |
 |---|---|
@@ -21,12 +21,12 @@ from hotline.errors import ConflictError, HotlineError, InvalidInputError, NotFo
 from ivr.calls.captions import GatedTap
 from ivr.calls.party import Party, Room
 from ivr.calls.referral import Referral
-from ivr.calls.ringing import REFUSALS, Ringing, Signalling
+from ivr.calls.ringing import Ringing, Signalling
 from ivr.calls.services import CallServices, Destination
 from ivr.media.mixer import CALLER, Role, Supervision, mix_of
 from ivr.media.tones import ringback
 from ivr.media.types import MediaCall, RecordingSink, Samples
-from ivr.sip import EndReason, SipTarget
+from ivr.sip import SipTarget
 
 MUSIC: Final = "hold_music"
 RINGBACK: Final = "ringback"
@@ -56,7 +56,6 @@ class Conversation(Room, ABC):
         self.parties: dict[str, Party] = {}
         self.ended = False
         self._ringings: dict[str, Ringing | Referral] = {}
-        self._consultations: dict[str, str] = {}  # who consults whom
         self._legs = 0
         self._recording_paused = False
         self._modes: dict[str, Supervision] = {}
@@ -232,7 +231,6 @@ class Conversation(Room, ABC):
         if not party.is_caller:
             del self.parties[party.name]
             (party.leg.close if was_connected else party.drop_media)()
-        self._end_consultation(party)
         if was_connected:
             self._tell_left(party)
         self.party_left(party)
@@ -311,6 +309,11 @@ class Conversation(Room, ABC):
         self.publish("call.held" if held else "call.resumed", party=party.name)
         self.remix()
 
+    def _resume_all(self, *, but: Party) -> None:
+        for party in self.parties.values():
+            if party is not but and party.connected:
+                self._set_held(party, held=False)
+
     def mute(self, name: str) -> None:
         """The party is not heard."""
         self._set_muted(self.party(name), muted=True)
@@ -329,7 +332,7 @@ class Conversation(Room, ABC):
         """Rings somebody who then joins."""
         if not self._is_here(target, supervises=False):
             self._needs_conversation()
-            self.ring(self.services.destination(target), role=Role.SEAT, answered=self.connect, failed=_nothing)
+            self.ring(self.services.destination(target), role=Role.SEAT, answered=self.connect, failed=nothing)
 
     def supervise(self, extension: str, mode: Supervision) -> None:
         """Rings a supervisor, who then takes part as `mode` says; changes the mode of one who is there."""
@@ -347,7 +350,7 @@ class Conversation(Room, ABC):
         elif not here:
             self._needs_conversation()
             destination = self.services.inside(extension)
-            self.ring(destination, role=Role.SUPERVISOR, answered=set_mode, failed=_nothing)
+            self.ring(destination, role=Role.SUPERVISOR, answered=set_mode, failed=nothing)
 
     def _is_here(self, name: str, *, supervises: bool) -> bool:
         """Whether somebody takes part or is rung; raises `ConflictError` where that is in the other role."""
@@ -358,6 +361,10 @@ class Conversation(Room, ABC):
             does = "talks in this call and cannot supervise it" if supervises else "supervises this call"
             raise ConflictError(f"{name} {does}")
         return True
+
+    def _needs_conversation(self) -> None:
+        if not any(party.connected and party.role is Role.SEAT for party in self.parties.values()):
+            raise ConflictError("nobody talks in this call")
 
     def play(self, items: tuple[str, ...], to: str = CALLER) -> None:
         """Plays prompts to one party alone; raises `InvalidInputError` for a prompt that is not there."""
@@ -399,180 +406,6 @@ class Conversation(Room, ABC):
             self.note("recording", paused=paused, offset_ms=self.media.offset_ms())
             self.publish("call.recording_paused" if paused else "call.recording_resumed")
 
-    # --- transfers ---
-
-    def transfer(self, name: str, target: str) -> None:
-        """Blind: the party leaves and the target is rung for the others."""
-        if name not in self.parties and target in {*self.parties, *self._ringings}:
-            return  # done already
-        party = self._transferor(name)
-        destination = self.services.destination(target)
-        self._put_through(destination, without=party, answered=self.connect, failed=_nothing)
-        self._transferred(party, target)
-        self.remove(party)
-
-    def transfer_for(self, party: Party, destination: Destination) -> None:
-        """Blind, as the party's phone asked (REFER): it is told how it goes, and is back where it fails."""
-        dialog = self._transferor(party.name).dialog
-
-        def answered(joined: Party) -> None:
-            if dialog is not None:
-                dialog.transfer_progress(200)
-            self.connect(joined)
-            self._transferred(party, destination.name)
-            self.remove(party)
-
-        def failed(reason: str) -> None:
-            if dialog is not None:
-                dialog.transfer_progress(REFUSALS.get(reason, 500))
-            party.held = False
-
-        def handed_over() -> None:
-            if dialog is not None:
-                dialog.transfer_progress(200)
-            self._transferred(party, destination.name)
-
-        self._put_through(destination, without=party, answered=answered, failed=failed, handed_over=handed_over)
-        party.held = True
-        self.remix()
-
-    def _put_through(
-        self,
-        destination: Destination,
-        *,
-        without: Party,
-        answered: Answered,
-        failed: Failed,
-        handed_over: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Rings the target for those who stay; a caller who alone stays is put through by his carrier where that does
-        such things itself, and by us where it then refuses."""
-        name, uri = destination.name, self._referral_to(destination)
-
-        def ring() -> None:
-            self.ring(destination, role=Role.SEAT, answered=answered, failed=failed)
-
-        def accepted() -> None:
-            del self._ringings[name]
-            handed_over()
-            self.handed_over()
-
-        def refused() -> None:
-            del self._ringings[name]
-            ring()
-
-        def given_up() -> None:
-            del self._ringings[name]
-            self.publish("call.party_failed", party=name, reason=EndReason.CANCELLED)
-            failed(EndReason.CANCELLED)
-            self.remix()
-            self.settle()
-
-        stay = [party for party in self.parties.values() if party.connected and party is not without]
-        if not uri or stay != [self.caller] or name in self.parties or name in self._ringings:
-            ring()
-            return
-        referral = Referral(
-            self.caller,
-            call_later=self.signalling.call_later,
-            timeout_s=self.services.ring_s,
-            accepted=accepted,
-            refused=refused,
-            given_up=given_up,
-        )
-        self._ringings[name] = referral
-        referral.start(uri)
-        self.remix()
-
-    def _referral_to(self, destination: Destination) -> str:
-        """What the caller's carrier is asked to call, empty where it is not to be asked."""
-        if destination.extension is not None or not self.caller.trunk:
-            return ""
-        return self.services.directory.referral(self.caller.trunk, destination.name)
-
-    @abstractmethod
-    def handed_over(self) -> None:
-        """The caller's carrier has put him through: he is no longer with us."""
-
-    def consult(self, name: str, target: str) -> None:
-        """The party talks to the target while the others wait; one consultation at a time."""
-        if self._consultations.get(name) == target:
-            return
-        if self._consultations:
-            raise ConflictError(f"{next(iter(self._consultations))} consults somebody already")
-        party = self._transferor(name)
-        destination = self.services.destination(target)
-        waiting = [p for p in self.parties.values() if p is not party and p.connected and not p.held]
-        self.ring(
-            destination, role=Role.SEAT, answered=self.connect, failed=lambda _reason: self.cancel_consultation(name)
-        )
-        self._consultations[name] = target
-        for other in waiting:
-            self._set_held(other, held=True)
-
-    def complete_transfer(self, name: str) -> None:
-        """Those who waited talk to the one who was consulted; the party leaves."""
-        target = self._consultations.get(name)
-        if target is None:
-            if name in self.parties:
-                raise ConflictError(f"{name} consults nobody")
-            return
-        if target not in self.parties:
-            raise ConflictError(f"{target} has not answered yet")
-        self._transferred(self.party(name), target)
-        self.remove(self.party(name))
-        self._release_to_carrier(target)
-
-    def _release_to_carrier(self, target: str) -> None:
-        """Has the carrier join the caller and the target where both are its own (REFER with Replaces, RFC 3891); where
-        it refuses they go on talking here."""
-        other, dialog = self.parties.get(target), self.caller.dialog
-        talking = [party for party in self.parties.values() if party.connected]
-        if other is None or other.dialog is None or dialog is None or talking != [self.caller, other]:
-            return
-        uri = self._referral_to(Destination(target, (), at_once=False, extension=other.extension))
-        if uri and other.trunk == self.caller.trunk:
-            self.caller.on_referred = lambda code: self.handed_over() if code < 300 else None
-            dialog.refer(uri, replaces=other.dialog)
-
-    def cancel_consultation(self, name: str) -> None:
-        """The one who was consulted leaves, and those who waited are back."""
-        target = self._consultations.get(name)
-        if target is not None:
-            self._end_consultation(self.party(name))
-            self.cancel_ringing(target)
-            if target in self.parties:
-                self.remove(self.parties[target])
-
-    def _end_consultation(self, party: Party) -> None:
-        """Whoever of the two leaves: the others are held no more; nor where nobody is left who could resume them."""
-        over = [consulting for consulting, target in self._consultations.items() if party.name in (consulting, target)]
-        for consulting in over:
-            del self._consultations[consulting]
-        if over or all(p.held for p in self.parties.values() if p.connected and p.role is not Role.SUPERVISOR):
-            self._resume_all(but=party)
-
-    def _resume_all(self, *, but: Party) -> None:
-        for party in self.parties.values():
-            if party is not but and party.connected:
-                self._set_held(party, held=False)
-
-    def _transferor(self, name: str) -> Party:
-        party = self.party(name)
-        if not party.connected:
-            raise ConflictError(f"{name} does not talk with anybody")
-        return party
-
-    def _needs_conversation(self) -> None:
-        if not any(party.connected and party.role is Role.SEAT for party in self.parties.values()):
-            raise ConflictError("nobody talks in this call")
-
-    def _transferred(self, party: Party, target: str) -> None:
-        """The party hands over, to somebody who does not know whom it held."""
-        self._resume_all(but=party)
-        self.note("transferred", party=party.name, target=target, offset_ms=self.media.offset_ms())
-        self.publish("call.transferred", party=party.name, target=target)
-
 
 def _close_leg(party: Party) -> None:
     if party.is_caller:
@@ -581,5 +414,5 @@ def _close_leg(party: Party) -> None:
         party.drop_media()
 
 
-def _nothing(_reason: str) -> None:
+def nothing(_reason: str) -> None:
     """A party that was not reached changes nothing."""
