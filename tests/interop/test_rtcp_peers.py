@@ -83,7 +83,7 @@ class Peer:
             for due, told in list(self.answers_due):
                 if time.monotonic() >= due + DLSR_S:
                     delay = round((time.monotonic() - due) * 65536)
-                    lost = len(self.heard) // 10
+                    lost = round(len(self.heard) / 10)
                     answer = receiver_report(told.ssrc, lost=lost, last_report=told.middle, delay=delay)
                     self.rtcp.sendto(answer, (HOST, port + 1))
                     self.answers_due.remove((due, told))

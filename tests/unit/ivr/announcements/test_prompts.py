@@ -13,6 +13,7 @@ from ivr.announcements.importer import import_prompt
 from ivr.announcements.prompts import PromptLibrary, load_languages
 
 BUNDLED = FlowSettings().prompts_dir
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 
 
 def write_wav(path: Path, frames: int = 800, *, rate: int = 8000, channels: int = 1, width: int = 2) -> None:
@@ -269,7 +270,7 @@ def test_a_recording_becomes_a_prompt_of_the_right_kind(tmp_path: Path) -> None:
     assert PromptLibrary.load(tmp_path / "zh").text("hello") == "您好"
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@needs_ffmpeg
 def test_a_compressed_recording_becomes_a_prompt(tmp_path: Path) -> None:
     raw = write_sound(tmp_path / "raw.wav", tone(1, rate=44100), rate=44100)
     source = tmp_path / "raw.mp3"
@@ -309,6 +310,7 @@ def test_what_can_not_be_a_prompt_is_refused_and_leaves_nothing(
     assert not (tmp_path / "zh").exists()
 
 
+@needs_ffmpeg
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_bytes(b"nothing to hear" * 50)
     with pytest.raises(InvalidInputError, match="not a recording"):
