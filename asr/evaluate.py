@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.batch import read_channel
+from asr.figures import SPOKEN_DIGITS
 from asr.recognizer import Final, Recognizer
 from asr.resample import open_stream_at
-from asr.text import SPOKEN_DIGITS
 from hotline.errors import ConfigurationError
 
 

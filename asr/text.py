@@ -1,20 +1,17 @@
 """Words to the text people read, and back: pauses become punctuation, spoken digits become figures. Pure.
 
 The words stay as the engine gave them; `DisplayText` knows for every character which word it came from, so that a
-click seeks. Whole numbers (两万三千), dates and amounts stay as spoken.
+click seeks.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from asr.figures import figures
 from asr.recognizer import Word
 
 COMMA_GAP_MS = 300
 STOP_GAP_MS = 700
-# Also as people spell numbers out on the telephone: 洞 (0), 幺 (1), 两 (2), 拐 (7), 勾 (9).
-SPOKEN_DIGITS = dict(zip("零〇○洞幺一二两三四五六七拐八九勾", "00001122345677899", strict=True))
-UNITS = frozenset("十百千万亿")
-MIN_DIGIT_RUN = 3  # 三零二 is a room; 一二 may be anything
 QUESTION_ENDINGS = ("吗", "呢")
 
 
@@ -64,21 +61,13 @@ def _stop(word: str) -> str:
 
 
 def _figures(shown: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Runs of spoken digits as figures. A comma inside a run goes: people pause while they tell a number."""
+    """Figures for spoken numbers; each of them belongs to the word that stands as far from the number's beginning."""
     out: list[tuple[str, int]] = []
     at = 0
-    while at < len(shown):
-        end = at
-        while end < len(shown) and (shown[end][0] in SPOKEN_DIGITS or (shown[end][0] == "，" and end > at)):
-            end += 1
-        while end > at and shown[end - 1][0] == "，":
-            end -= 1
-        digits = [(SPOKEN_DIGITS[character], index) for character, index in shown[at:end] if character != "，"]
-        counts_units = (end < len(shown) and shown[end][0] in UNITS) or (at > 0 and shown[at - 1][0] in UNITS)
-        if len(digits) >= MIN_DIGIT_RUN and not counts_units:
-            out += digits
-        else:
-            end = max(end, at + 1)
-            out += shown[at:end]
-        at = end
-    return out
+    for found in figures("".join(character for character, _ in shown)):
+        out += shown[at : found.start]
+        words = [index for character, index in shown[found.start : found.end] if character != "，"]
+        width = len(found.figure)
+        out += [(figure, words[place * len(words) // width]) for place, figure in enumerate(found.figure)]
+        at = found.end
+    return out + shown[at:]

@@ -7,7 +7,7 @@ while a number is told becomes one): mobile and landline numbers, identity and b
 
 import re
 
-from asr.text import SPOKEN_DIGITS
+from asr.figures import SPOKEN_DIGITS
 
 HIDDEN = "*"
 MIN_RUN = 6

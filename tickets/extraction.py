@@ -6,7 +6,7 @@ Every rule is general; what it knows of the site stands in the data files. A rul
 import re
 from dataclasses import dataclass
 
-from asr.text import SPOKEN_DIGITS
+from asr.figures import SPOKEN_DIGITS
 from tickets.classification import Classification, classify
 from tickets.gazetteer import Gazetteer, PlaceHit
 from tickets.phrases import WILDCARD, Hit
