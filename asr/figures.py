@@ -104,8 +104,8 @@ RULES = tuple(
         # 3点20, 10点05分, 3点半, 下午3点到4点; 一点 alone may mean a little, 两点 two things
         rf"{_BEFORE}(?P<h>{_NUMBER})点(?P<m>{_MINUTES})",
         rf"{_BEFORE}(?P<h>{_NUMBER})点(?=半|整|钟|[一三]刻)",
-        rf"(?:{_TIMES_OF_DAY})(?P<h>{_NUMBER})点(?![点都也儿不没要])",
-        rf"{_BEFORE}(?P<h>(?!一点){_NUMBER})点(?=左右|以?[前后]|之[前后]|开始|来钟|[到至]{_NUMBER}点)",
+        rf"(?:{_TIMES_OF_DAY})(?P<h>{_NUMBER})点(?![点都也儿不没])",
+        rf"{_BEFORE}(?P<h>(?!一点){_NUMBER})点(?=多(?!余)|左右|以?[前后]|之[前后]|开始|来钟|[到至]{_NUMBER}点)",
         rf"点[半钟]?[到至](?P<h>{_NUMBER})点",
         # 98年, 08年; but 七八年 and 三五年 are about so many
         rf"{_BEFORE}(?P<d>(?!一二|二三|三四|三五|四五|五六|六七|七八|八九)[零〇一二三四五六七八九]{{2}})(?=年)",
