@@ -6,6 +6,7 @@ click seeks.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from asr.figures import figures
 from asr.recognizer import Word
@@ -50,6 +51,24 @@ def display(words: Sequence[Word]) -> DisplayText:
     if words:
         shown.append((_stop(words[-1].text), len(words) - 1))
     return DisplayText("".join(character for character, _ in shown), tuple(index for _, index in shown))
+
+
+def aligned(text: str, words: Sequence[Word]) -> DisplayText:
+    """A stored text with the words it came from, also where other rules or a person wrote it: what both have in common
+    is placed exactly, what differs in between. Raises `ValueError` where there are no words."""
+    shown = display(words)
+    if shown.text == text:
+        return shown
+    if not words:
+        raise ValueError("a text without words")
+    spoken = [(character, index) for index, word in enumerate(words) for character in word.text]
+    word_of: list[int] = []
+    matcher = SequenceMatcher(None, "".join(character for character, _ in spoken), text, autojunk=False)
+    for _kind, begin, end, text_begin, text_end in matcher.get_opcodes():
+        length = text_end - text_begin
+        places = (begin + at * (end - begin) // length if end > begin else max(begin - 1, 0) for at in range(length))
+        word_of += [spoken[place][1] for place in places]
+    return DisplayText(text, tuple(word_of))
 
 
 def _latin(character: str) -> bool:

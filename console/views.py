@@ -9,7 +9,7 @@ from typing import Any
 
 from asr import recognizer
 from asr.models import Segment, Transcript
-from asr.text import display
+from asr.text import aligned
 from console import labels
 from console.masking import mask_numbers, mask_phone, mask_words
 from ivr.media.mixer import CALLER
@@ -188,18 +188,12 @@ def _mask(shown: list[Utterance]) -> Iterator[Utterance]:
 
 
 def timed(text: str, rows: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
-    """The stretches of `text` with the times of the words they came from; `rows` are [text, start, end, confidence].
-
-    Where the text is not what recognition made of these words (a person's edit, an announcement), the words
-    themselves are the answer: exact times matter more than nice figures.
-    """
+    """The stretches of `text` with the times of the words they came from; `rows` are [text, start, end, confidence]."""
     try:
         words = [recognizer.Word(*row) for row in rows]
+        shown = aligned(text, words)
     except (TypeError, ValueError):
         return ()
-    shown = display(words)
-    if shown.text != text:
-        return tuple(_timed(word.text, word) for word in words)
     pairs = groupby(zip(shown.text, shown.word_of, strict=True), key=itemgetter(1))
     return tuple(_timed("".join(character for character, _ in stretch), words[index]) for index, stretch in pairs)
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from asr.figures import NUMERALS, SPOKEN_DIGITS
 from asr.recognizer import Word
-from asr.text import display, join_words
+from asr.text import aligned, display, join_words
 
 
 def spoken(*parts: str | int) -> list[Word]:
@@ -69,6 +69,25 @@ def test_every_word_is_in_the_display_in_order(parts: list[tuple[str, int]]) -> 
     assert list(shown.word_of) == sorted(shown.word_of)
     numerals = set(NUMERALS) | set(SPOKEN_DIGITS)
     assert {index for index, word in enumerate(words) if not set(word.text) <= numerals} <= set(shown.word_of)
+
+
+def test_a_text_that_older_rules_wrote_is_aligned_with_its_words() -> None:
+    words = spoken("欠", "两万", "三千", "块", 800, "电话", "幺三八")
+    assert aligned("欠23000块。电话138。", words) == display(words)
+    older = aligned("欠两万三千块，电话138。", words)
+    assert [words[index].text for index in older.word_of] == [
+        *("欠", "两万", "两万", "三千", "三千", "块", "块"),
+        *("电话", "电话", "幺三八", "幺三八", "幺三八", "幺三八"),
+    ]
+    with pytest.raises(ValueError, match="without words"):
+        aligned("无", [])
+
+
+@given(st.text("我家坏了一三，。", max_size=12), st.lists(st.text("我家坏了一三", min_size=1, max_size=3), min_size=1))
+def test_any_text_is_aligned_with_any_words_in_order(text: str, parts: list[str]) -> None:
+    shown = aligned(text, spoken(*parts))
+    assert shown.text == text
+    assert list(shown.word_of) == sorted(shown.word_of)
 
 
 def test_latin_words_keep_their_space() -> None:

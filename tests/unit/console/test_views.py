@@ -44,8 +44,14 @@ def test_spoken_digits_shown_as_figures_seek_digit_by_digit() -> None:
     assert [word.start_ms for word in words] == [at * 100 for at in range(11)]
 
 
-def test_edited_text_gives_way_to_the_words_so_that_times_stay_exact() -> None:
-    assert [word.text for word in timed("完全改写过的文字", ROWS)] == ["我", "坏", "了", "来"]
+def test_a_person_s_edit_is_shown_and_what_it_left_keeps_its_times() -> None:
+    assert timed("我家坏了，快来。", ROWS) == (
+        Word("我家", 0, 200),
+        Word("坏", 200, 400, unsure=True),
+        Word("了，快", 400, 600),
+        Word("来。", 1000, 1200),
+    )
+    assert "".join(word.text for word in timed("完全改写过的文字", ROWS)) == "完全改写过的文字"
 
 
 def test_damaged_words_leave_the_text_of_the_segment() -> None:
