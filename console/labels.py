@@ -43,6 +43,7 @@ AUDIT_ACTIONS = {
     "unmask": "查看完整号码",
     "hear": "收听录音",
     "download": "下载录音",
+    "export": "导出转写",
 }
 FIELDS = {
     "category": "类别",

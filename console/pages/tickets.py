@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.orm import Session
 
 from asr.repository import latest_transcript
-from console import auth, repository, service, views
-from console.context import client_address, context_of
+from console import auth, exports, repository, service, views
+from console.context import ConsoleContext, client_address, context_of
 from console.masking import digits_in, mask_numbers
 from console.permissions import Permission
 from console.rendering import render
@@ -106,13 +107,10 @@ def group_categories(categories: Sequence[str]) -> dict[str, list[str]]:
 @router.get("/tickets/{number}")
 def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLResponse:
     """A ticket with its evidence, history and transcript."""
-    context, now = context_of(request), context_of(request).clock.now()
-    minutes = context.settings.console.unmask_minutes
+    context = context_of(request)
     with context.database.reading() as session:
         ticket = _ticket(repository.ticket_with_history(session, number))
-        full = principal.may(Permission.UNMASK) and service.unmasked(
-            session, username=principal.username, number=number, now=now, minutes=minutes
-        )
+        full = _sees_numbers(session, context, principal, number)
         call = repository.call_with_recording(session, ticket.call_id) if ticket.call_id else None
         transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
         values = {
@@ -128,11 +126,60 @@ def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLRe
             "transcript": transcript,
             "utterances": views.utterances(transcript, masked=not full),
             "unmasked": full,
-            "unmask_minutes": round(minutes),
+            "unmask_minutes": round(context.settings.console.unmask_minutes),
         }
         if transcript is not None and transcript.demo_model:
             values["demo_model"] = True
     return render(request, "ticket.html", values)
+
+
+@router.get("/tickets/{number}/transcript.{ending}")
+def export_transcript(request: Request, principal: auth.Reader, number: str, ending: str) -> Response:
+    """The latest transcript as a file, with numbers as this person sees them now; each time is logged."""
+    context = context_of(request)
+    if ending not in exports.FORMATS:
+        raise NotFoundError(f"没有这种格式：{ending[:16]}", hint=f"可选 {'、'.join(exports.FORMATS)}")
+    media_type, write = exports.FORMATS[ending]
+    with context.database.transaction() as session:
+        ticket = _ticket(repository.ticket_with_history(session, number))
+        transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
+        if transcript is None:
+            raise NotFoundError("这个工单没有转写文字")
+        full = _sees_numbers(session, context, principal, number)
+        body = write(
+            exports.TranscriptFile(
+                number=ticket.number,
+                call_id=transcript.call_id,
+                version=transcript.version,
+                engine=transcript.engine,
+                model=transcript.model,
+                demo_model=transcript.demo_model,
+                masked=not full,
+                utterances=views.utterances(transcript, masked=not full),
+            )
+        )
+        service.audit(
+            session,
+            at=context.clock.now(),
+            username=principal.username,
+            action="export",
+            subject=number,
+            address=client_address(request),
+            reason=f"{ending}，号码{'完整' if full else '已隐去'}",
+        )
+    disposition = f'attachment; filename="{ticket.number}.{ending}"'
+    return Response(body, media_type=media_type, headers={"Content-Disposition": disposition})
+
+
+def _sees_numbers(session: Session, context: ConsoleContext, principal: auth.Principal, number: str) -> bool:
+    """Whether this person has unmasked the ticket and may still see it so."""
+    return principal.may(Permission.UNMASK) and service.unmasked(
+        session,
+        username=principal.username,
+        number=number,
+        now=context.clock.now(),
+        minutes=context.settings.console.unmask_minutes,
+    )
 
 
 @router.post("/tickets/{number}/unmask", dependencies=[Depends(auth.check_csrf)])

@@ -385,3 +385,22 @@ async def test_odd_bytes_in_the_sign_in_form_are_no_server_error(context: Consol
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             response = await browser.client.post("/login", content=body, headers=headers)
             assert response.status_code in (400, 401), name
+
+
+async def test_a_transcript_is_exported_as_it_is_shown_and_each_time_is_logged(context: ConsoleContext) -> None:
+    async with browse(context) as browser:
+        assert (await browser.get(f"{PAGE}/transcript.txt")).headers["location"].startswith("/login")
+        await browser.sign_in("reviewer")
+        masked = await browser.get(f"{PAGE}/transcript.txt")
+        assert masked.headers["content-disposition"] == f'attachment; filename="{NUMBER}.txt"'
+        assert masked.headers["content-type"] == "text/plain; charset=utf-8"
+        assert "号码已隐去" in masked.text
+        assert PHONE not in masked.text
+        await browser.post(f"{PAGE}/unmask", reason="回访核对")
+        full = await browser.get(f"{PAGE}/transcript.json")
+        assert PHONE in full.text
+        assert full.json()["masked"] is False
+        assert (await browser.get(f"{PAGE}/transcript.exe")).status_code == 404
+        assert (await browser.get("/tickets/YQ20260105999999/transcript.txt")).status_code == 404
+    exported = [(who, subject, reason) for who, action, subject, reason in audit(context) if action == "export"]
+    assert exported == [("reviewer", NUMBER, "txt，号码已隐去"), ("reviewer", NUMBER, "json，号码完整")]
