@@ -83,10 +83,6 @@ class Visitor:
             "request", lambda request: request.url.startswith(site.address) or self.foreign.append(request.url)
         )
 
-    def _requested(self, url: str) -> None:
-        if not url.startswith(self.address):
-            self.foreign.append(url)
-
     def _failed(self, url: str, why: str) -> None:
         if "ERR_ABORTED" not in why:  # leaving a page ends its event stream
             self.complaints.append(f"{url}: {why}")
