@@ -39,8 +39,8 @@ bench: $(DEV) ## run every benchmark with small defaults; each prints one JSON o
 	@tools/install-debian-packages
 	@set -e; for bench in $(BENCHES); do echo "== $$bench" >&2; $(BIN)/python bench/$$bench.py --json; done
 
-lock: ## resolve the dependencies anew and write the lock files
-	@tools/lock
+lock: ## write the lock files (ARGS=--upgrade takes the newest versions)
+	@tools/lock $(ARGS)
 
 $(RUNTIME): tools/setup-venv pyproject.toml $(LOCKS)
 	@tools/setup-venv $(VENV) requirements.lock
