@@ -185,6 +185,21 @@ class Settings(BaseSettings):
         return self.data_dir / "spool"
 
     @property
+    def site_dir(self) -> Path:
+        """Words and places of the site, changed by commands and read by every process."""
+        return self.data_dir / "site"
+
+    @property
+    def words_path(self) -> Path:
+        """The site's words, as `asr.words` reads them."""
+        return self.site_dir / "words.tsv"
+
+    @property
+    def places_path(self) -> Path:
+        """The places that the site imported."""
+        return self.site_dir / "places.yaml"
+
+    @property
     def extensions_path(self) -> Path:
         """The file of extensions and their HA1."""
         return self.data_dir / "extensions.json"

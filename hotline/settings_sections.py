@@ -230,6 +230,7 @@ class AsrSettings(Section):
     max_connections: int = Field(64, ge=1, description="streams a recognizer process holds; one more is refused")
     max_message_bytes: int = Field(1 << 20, ge=16_000, description="largest message a recognizer process takes")
     max_live_calls: int = Field(8, ge=0, description="calls captioned live; more are transcribed after hang-up")
+    max_words: int = Field(5_000, ge=1, le=100_000, description="words of the site (`hotline words`)")
     allow_demo_model: bool = Field(True, description="false in production: the bundled model refuses to load")
 
     @field_validator("url")
