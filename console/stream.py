@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
-from console.masking import mask_phone, mask_words
+from asr.masking import mask_phone, mask_words
 from hotline.bus import Bus, Event, Subscription
 from hotline.errors import UnavailableError
 

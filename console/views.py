@@ -8,10 +8,10 @@ from operator import itemgetter
 from typing import Any
 
 from asr import recognizer
+from asr.masking import mask_numbers, mask_phone, mask_words
 from asr.models import Segment, Transcript
 from asr.text import aligned
 from console import labels
-from console.masking import mask_numbers, mask_phone, mask_words
 from ivr.media.mixer import CALLER
 from recordings.models import Call
 from tickets.models import Evidence, Ticket, TicketEvent

@@ -32,10 +32,10 @@ from rich.panel import Panel
 from rich.table import Table
 
 from asr.evaluate import cer
+from asr.masking import mask_phone
 from asr.service import latest_transcript
 from console import service as accounts
 from console.labels import OVERLAYS, TIERS
-from console.masking import mask_phone
 from demo.compare import caller_channel_matches
 from demo.media_process import HOST, free_port
 from demo.phone import CALLERS, load_audio

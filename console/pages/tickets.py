@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
+from asr.masking import digits_in, mask_numbers
 from asr.repository import latest_transcript
 from console import auth, exports, repository, service, views
 from console.context import ConsoleContext, client_address, context_of
-from console.masking import digits_in, mask_numbers
 from console.permissions import Permission
 from console.rendering import render
 from console.repository import Cursor, TicketFilter

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.figures import SPOKEN_DIGITS
-from console.masking import HIDDEN, digits_in, mask_numbers, mask_phone, mask_words
+from asr.masking import HIDDEN, digits_in, mask_numbers, mask_phone, mask_words
 
 DIGITS = "0123456789零一二三四五六七八九幺"
 
