@@ -16,7 +16,8 @@ from report import machine, print_report, progress, target, versions
 from asr.batch import read_channel
 from asr.blocks import BLOCK_MS, bytes_of
 from asr.engines.vosk import VoskRecognizer
-from asr.evaluate import Evaluation, edit_distance, evaluate_folder, normalise, read_references
+from asr.evaluate import Evaluation, evaluate, read_references
+from asr.scoring import Errors, compare
 from hotline.settings_sections import PACKAGE_ROOT
 
 DEMO = PACKAGE_ROOT / "demo/callers"
@@ -26,7 +27,7 @@ BESIDE = PACKAGE_ROOT.parent / "shared/data/callers"
 def bare_libvosk(model_path: Path, folder: Path, evaluation: Evaluation, sample_rate: int) -> dict[str, float]:
     """CER and RTF of libvosk alone over the same files."""
     model = vosk.Model(str(model_path))
-    edits, decode_s = 0, 0.0
+    errors, decode_s = Errors(), 0.0
     for item in evaluation.utterances:
         pcm, rate = read_channel(folder / f"{item.name}.wav", 0)
         if rate != sample_rate:
@@ -43,10 +44,8 @@ def bare_libvosk(model_path: Path, folder: Path, evaluation: Evaluation, sample_
                 decoder.PartialResult()
         texts.append(json.loads(decoder.FinalResult())["text"])
         decode_s += time.perf_counter() - began
-        edits += edit_distance(normalise(item.reference), normalise("".join(texts)))
-    characters = sum(item.characters for item in evaluation.utterances)
-    audio_s = sum(item.audio_s for item in evaluation.utterances)
-    return {"cer": edits / characters, "rtf": decode_s / audio_s}
+        errors += compare(item.reference, "".join(texts)).errors
+    return {"cer": errors.cer, "rtf": decode_s / evaluation.audio_s}
 
 
 def main() -> None:
@@ -54,17 +53,17 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     folder = BESIDE if (BESIDE / "callers.tsv").exists() else DEMO
     parser.add_argument("--audio", type=Path, default=folder)
-    parser.add_argument("--texts", type=Path, help="default: callers.tsv in the audio's folder")
+    parser.add_argument("--texts", type=Path, help="a table beside the audio; default: the one in its folder")
     parser.add_argument("--model", type=Path, default=PACKAGE_ROOT / "asr/zh_tiny")
     arguments = parser.parse_args()
 
-    references = read_references(arguments.texts or arguments.audio / "callers.tsv")
+    references = read_references(arguments.texts or arguments.audio)
     began = time.perf_counter()
     recognizer = VoskRecognizer(arguments.model, allow_demo_model=True)
     load_s = time.perf_counter() - began
     progress(f"{len(references)} texts, {recognizer.model.name} loaded in {load_s:.2f} s")
-    evaluate_folder(recognizer, arguments.audio, dict(list(references.items())[:1]))  # first touch of the graph's pages
-    evaluation = evaluate_folder(recognizer, arguments.audio, references)
+    evaluate(recognizer, references[:1])  # first touch of the graph's pages
+    evaluation = evaluate(recognizer, references)
     progress(f"CER {evaluation.cer:.1%}; now libvosk alone")
     peer = bare_libvosk(arguments.model, arguments.audio, evaluation, recognizer.capabilities.sample_rate)
     report = {
@@ -73,13 +72,13 @@ def main() -> None:
         "versions": versions("vosk"),
         "model": {"name": recognizer.model.name, "demo": recognizer.model.demo, "load_s": round(load_s, 3)},
         "audio": arguments.audio.name,
-        "audio_s": round(sum(item.audio_s for item in evaluation.utterances), 1),
+        "audio_s": round(evaluation.audio_s, 1),
         "cer": round(evaluation.cer, 4),
         "rtf": round(evaluation.rtf, 4),
         "peer": {"name": "libvosk alone", "cer": round(peer["cer"], 4), "rtf": round(peer["rtf"], 4)},
         "rtf_ratio": round(evaluation.rtf / peer["rtf"], 3),
         "utterances": [
-            {"name": item.name, "cer": round(item.edits / item.characters, 4), "hypothesis": item.hypothesis}
+            {"name": item.name, "cer": round(item.errors.cer, 4), "hypothesis": item.heard.text}
             for item in evaluation.utterances
         ],
         "targets": {

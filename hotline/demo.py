@@ -31,8 +31,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from asr.evaluate import cer
 from asr.masking import mask_phone
+from asr.scoring import cer
 from asr.service import latest_transcript
 from console import service as accounts
 from console.labels import OVERLAYS, TIERS

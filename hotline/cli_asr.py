@@ -1,0 +1,178 @@
+"""`hotline asr`: how well the site's recognizer understands."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from asr.engines.remote import RemoteRecognizer
+from asr.engines.vosk import VoskRecognizer
+from asr.evaluate import Evaluation, UtteranceScore, evaluate, read_references
+from asr.line import CodecName, Line
+from asr.recognizer import Recognizer
+from asr.scoring import GAP, Alignment, calibration_error
+from hotline.errors import InvalidInputError
+from hotline.report import machine, versions
+from hotline.settings import load_settings
+
+app = typer.Typer(no_args_is_help=True, help="语音识别")
+out = Console()
+err = Console(stderr=True)
+
+
+@app.callback()
+def group() -> None:
+    """Keeps `evaluate` a command of its own."""
+
+
+@app.command("evaluate", help="用带文本的录音测识别：字错误率、可信度、速度、字幕延迟")
+def evaluate_recordings(
+    source: Annotated[Path, typer.Argument(help="目录，或表格（.tsv：文件名、制表符、文本）")],
+    engine: Annotated[Literal["local", "remote"], typer.Option(help="本进程加载模型，或使用识别服务")] = "local",
+    model: Annotated[Path | None, typer.Option(help="模型目录；默认用配置的模型")] = None,
+    url: Annotated[str, typer.Option(help="识别服务的地址；默认用配置的地址")] = "",
+    codec: Annotated[CodecName | None, typer.Option(help="先经过电话编码")] = None,
+    snr: Annotated[float | None, typer.Option(help="加噪声，信噪比（分贝）")] = None,
+    loss: Annotated[float, typer.Option(min=0, max=0.9, help="丢包率，如 0.03")] = 0.0,
+    real_time: Annotated[bool, typer.Option("--real-time", help="按真实语速送音频（默认尽快）")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象")] = False,
+) -> None:
+    """Recognises recordings whose words are known and compares."""
+    references = read_references(source)
+    recognizer = _recognizer(engine, model, url)
+    line = Line(codec=codec, snr_db=snr, loss=loss) if codec or snr is not None or loss else None
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("识别", total=len(references))
+        evaluation = evaluate(
+            recognizer, references, line=line, real_time=real_time, on_scored=lambda _: progress.advance(task)
+        )
+    conditions = {"codec": codec, "snr_db": snr, "loss": loss, "real_time": real_time}
+    if as_json:
+        typer.echo(json.dumps(_report(evaluation, recognizer, conditions), ensure_ascii=False))
+    else:
+        _print(evaluation, recognizer)
+    if evaluation.failed:
+        raise typer.Exit(1)
+
+
+def _recognizer(engine: str, model: Path | None, url: str) -> Recognizer:
+    settings = load_settings()
+    if engine == "remote":
+        if model is not None:
+            raise InvalidInputError("a recognizer elsewhere has its own model", hint="leave --model out")
+        return RemoteRecognizer(url or settings.effective_asr_url())
+    if url:
+        raise InvalidInputError("--url is for --engine remote")
+    return VoskRecognizer(model or settings.asr.model_path, allow_demo_model=True)
+
+
+def _report(evaluation: Evaluation, recognizer: Recognizer, conditions: dict[str, Any]) -> dict[str, Any]:
+    bins = evaluation.calibration
+    return {
+        "benchmark": "asr evaluate",
+        "machine": machine(),
+        "versions": versions("vosk", "soxr"),
+        "model": {"name": recognizer.model.name, "engine": recognizer.model.engine, "demo": recognizer.model.demo},
+        "conditions": conditions,
+        **_errors(evaluation),
+        "recordings": len(evaluation.utterances),
+        "audio_s": round(evaluation.audio_s, 1),
+        "rtf": round(evaluation.rtf, 4),
+        "partial_delay_s": _percentiles(evaluation.partial_delays),
+        "final_delay_s": _percentiles(evaluation.final_delays),
+        "calibration": {
+            "error": round(calibration_error(bins), 4),
+            "bins": [
+                {"words": each.words, "confidence": round(each.confidence, 3), "accuracy": round(each.accuracy, 3)}
+                for each in bins
+            ],
+        },
+        "files": [_file(item) for item in evaluation.utterances],
+        "failed": dict(evaluation.failed),
+    }
+
+
+def _errors(scored: Evaluation | UtteranceScore) -> dict[str, Any]:
+    errors = scored.errors
+    return {
+        "cer": round(errors.cer, 4),
+        "characters": errors.characters,
+        "substitutions": errors.substitutions,
+        "deletions": errors.deletions,
+        "insertions": errors.insertions,
+    }
+
+
+def _file(item: UtteranceScore) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        **_errors(item),
+        "audio_s": round(item.heard.audio_s, 2),
+        "rtf": round(item.heard.rtf, 4),
+        "partial_delay_s": _percentiles(item.heard.partial_delays),
+        "final_delay_s": _percentiles(item.heard.final_delays),
+        "reference": item.reference,
+        "hypothesis": item.heard.text,
+        "aligned": [item.alignment.reference, item.alignment.hypothesis],
+    }
+
+
+def _percentiles(values: tuple[float, ...]) -> dict[str, float] | None:
+    if not values:
+        return None
+    p50, p95 = np.percentile(values, [50, 95])
+    return {"p50": round(float(p50), 3), "p95": round(float(p95), 3), "max": round(max(values), 3)}
+
+
+def _print(evaluation: Evaluation, recognizer: Recognizer) -> None:
+    for item in evaluation.utterances:
+        out.print(f"[bold]{escape(item.name)}[/]  字错误率 {item.errors.cer:.1%}", highlight=False)
+        if item.errors.edits:
+            for text in _marked(item.alignment):
+                out.print(f"  {text}", highlight=False, soft_wrap=True)
+    title = escape(recognizer.model.name)
+    table = Table("录音", "字数", "字错误率", "错", "漏", "多", "实时率", "字幕延迟", title=title)
+    for item in evaluation.utterances:
+        table.add_row(escape(item.name), *_row(item, item.heard.rtf, item.heard.partial_delays))
+    table.add_section()
+    table.add_row("合计", *_row(evaluation, evaluation.rtf, evaluation.partial_delays))
+    out.print(table)
+    bins = evaluation.calibration
+    if bins:
+        trust = Table("词数", "平均可信度", "实际正确", title=f"可信度与正确率平均相差 {calibration_error(bins):.1%}")
+        for each in bins:
+            trust.add_row(str(each.words), f"{each.confidence:.0%}", f"{each.accuracy:.0%}")
+        out.print(trust)
+    if recognizer.model.demo:
+        out.print("[yellow]演示模型：听不懂真人。[/]")
+    for name, problem in evaluation.failed.items():
+        err.print(f"[red]{escape(name)}: {escape(problem)}[/]", highlight=False)
+
+
+def _row(scored: Evaluation | UtteranceScore, rtf: float, delays: tuple[float, ...]) -> list[str]:
+    errors = scored.errors
+    counts = (errors.substitutions, errors.deletions, errors.insertions)
+    delay = f"{np.median(delays):.2f} 秒" if delays else ""
+    return [str(errors.characters), f"{errors.cer:.1%}", *map(str, counts), f"{rtf:.3f}", delay]
+
+
+def _marked(alignment: Alignment) -> tuple[str, str]:
+    """Both lines of an alignment, one above the other, what differs in colour."""
+    expected, heard = [], []
+    for said, taken in zip(alignment.reference, alignment.hypothesis, strict=True):
+        wide = "".join(_wide(character) for character in (said, taken))
+        colour = None if said == taken else "yellow" if GAP in (said, taken) else "red"
+        expected.append(wide[0] if colour is None else f"[{colour}]{wide[0]}[/]")
+        heard.append(wide[1] if colour is None else f"[{colour}]{wide[1]}[/]")
+    return "".join(expected), "".join(heard)
+
+
+def _wide(character: str) -> str:
+    """A character as broad as a Chinese one, so that the lines keep in step."""
+    return chr(ord(character) + 0xFEE0) if "!" <= character <= "~" else character
