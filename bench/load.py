@@ -26,7 +26,7 @@ import numpy as np
 from load_network import Network
 from load_sip import T1_S, T2_S, TIMEOUT_S, Dialog, Message
 from load_sockets import HEADER, PACKET_SIZE, SO_TIMESTAMPNS, BatchSocket, addresses
-from load_speech import FRAME_SAMPLES, key_of, number_of, payloads, speech_frames
+from load_speech import FRAME_SAMPLES, Speech, key_of, number_of, payloads
 from numpy.typing import NDArray
 
 HOST = "127.0.0.1"
@@ -44,7 +44,8 @@ TIMESPEC_BYTES = 16
 class Load:
     """What to do. With `total_s` calls last between a fifth of `seconds` and all of it, and each is followed by another
     until so long has passed; without, each slot has one call. `loss`, `duplicates`: shares of packets; `jitter_ms`:
-    most delay, drawn anew for each packet, so that they overtake each other. `speech`: a WAV that all callers say."""
+    most delay, drawn anew for each packet, so that they overtake each other. `speech`: WAVs
+    that the callers say in turn, over and over."""
 
     host: str
     port: int
@@ -55,7 +56,7 @@ class Load:
     loss: float = 0.0
     jitter_ms: float = 0.0
     duplicates: float = 0.0
-    speech: Path | None = None
+    speech: tuple[Path, ...] = ()
     echo: bool = False  # the far end echoes all calls from one port: told apart by their SSRC
     keep_arrivals: bool = True
 
@@ -154,7 +155,7 @@ class Generator:
             most_steps=int(load.jitter_ms / 1000 / STEP_S),
             slots=load.calls,
         )
-        self._speech = None if load.speech is None else speech_frames(load.speech)
+        self._speech = Speech(load.speech) if load.speech else None
         self._arrivals: list[tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]] = []
 
     def run(self) -> LoadResult:
@@ -342,7 +343,7 @@ class Generator:
         headers["sequence"] = frames & 0xFFFF
         headers["timestamp"] = frames * FRAME_SAMPLES & 0xFFFFFFFF
         headers["ssrc"] = slots + 1
-        said = payloads(self._keys[slots], frames) if self._speech is None else self._speech[frames % len(self._speech)]
+        said = payloads(self._keys[slots], frames) if self._speech is None else self._speech.payloads(slots, frames)
         packets[:, HEADER.itemsize :] = said
         destinations = self._destinations[slots]
         sockets = self._socket_of[slots]
@@ -445,7 +446,13 @@ def main() -> None:
     parser.add_argument("--loss", type=float, default=0.0, help="share of packets not sent, 0 to 1")
     parser.add_argument("--jitter", type=float, default=0.0, help="most milliseconds a packet is held back")
     parser.add_argument("--duplicates", type=float, default=0.0, help="share of packets sent twice, 0 to 1")
-    parser.add_argument("--speech", type=Path, help="a WAV (mono, 8 kHz, 16 bit) that all callers say instead of noise")
+    parser.add_argument(
+        "--speech",
+        type=Path,
+        nargs="+",
+        default=(),
+        help="WAVs (mono, 8 kHz, 16 bit) that the callers say",
+    )
     parser.add_argument("--echo", action="store_true", help="the server echoes from one port")
     parser.add_argument("--no-arrivals", action="store_true", help="no jitter and loss figures: for long runs")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line, each call included")
@@ -461,7 +468,7 @@ def main() -> None:
         loss=options.loss,
         jitter_ms=options.jitter,
         duplicates=options.duplicates,
-        speech=options.speech,
+        speech=tuple(options.speech),
         echo=options.echo,
         keep_arrivals=not options.no_arrivals,
     )

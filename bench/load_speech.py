@@ -1,5 +1,6 @@
 """What the load generator's callers say, and their numbers, by which recordings are found again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from demo.g711 import FRAME_SAMPLES, Law, encode
 from demo.phone import load_audio
 
-__all__ = ["FRAME_SAMPLES", "key_of", "number_of", "payloads", "speech_frames"]
+__all__ = ["FRAME_SAMPLES", "Speech", "key_of", "number_of", "payloads", "speech_frames"]
 
 POOL_FRAMES = 3000
 LOUD_FRAMES, QUIET_FRAMES = 75, 25
@@ -32,6 +33,22 @@ def speech_frames(path: Path) -> NDArray[np.uint8]:
     """A WAV (mono, 8 kHz, 16 bit) as A-law, (frames, 160)."""
     codes = np.frombuffer(encode(load_audio(str(path)), Law.PCMA), np.uint8)
     return codes[: len(codes) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+
+
+class Speech:
+    """WAVs for callers in turn: the caller of slot s says the (s modulo their count)th, over and over."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        each = [speech_frames(path) for path in paths]
+        self._frames = np.concatenate(each)
+        self._lengths = np.array([len(frames) for frames in each])
+        self._starts = np.cumsum(self._lengths) - self._lengths
+
+    def payloads(self, slots: NDArray[np.int64], frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """A-law, (n, 160), of the callers' frames."""
+        which = slots % len(self._lengths)
+        octets: NDArray[np.uint8] = self._frames[self._starts[which] + frames % self._lengths[which]]
+        return octets
 
 
 def key_of(call: int) -> NDArray[np.uint8]:
