@@ -1,8 +1,12 @@
 """The messages of vosk-server's WebSocket protocol. Pure.
 
-Client: {"config": {"sample_rate": 8000, "words": true}}, binary s16le mono audio, {"eof": 1}. Server: one reply for
-each binary message and for eof: {"partial": text} or {"result": [{"word", "start", "end", "conf"}], "text": text},
-times in seconds from the start of the connection. Source: github.com/alphacep/vosk-server, websocket/asr_server.py.
+Client: {"config": {"sample_rate": 8000, "words": true, "phrase_list": [text], "max_alternatives": 0}}, each key
+optional, binary s16le mono audio, {"eof" : 1}. Server: one reply for each binary message and for eof:
+{"partial": text} or {"result": [{"word", "start", "end", "conf"}], "text": text}, times in seconds from the start of
+the connection, no "result" where the client wants no words. Source: github.com/alphacep/vosk-server,
+websocket/asr_server.py.
+
+We give one hypothesis, so a client that asks for alternatives is refused; so is one that wants another model.
 """
 
 import json
@@ -17,17 +21,24 @@ from hotline.errors import ProtocolError
 HEALTH_PATH = "/health"
 DEFAULT_RATE = 8000
 MIN_RATE, MAX_RATE = 8000, 48_000
-EOF = json.dumps({"eof": 1})
+EOF = '{"eof" : 1}'  # to the letter: vosk-server compares text
+UNKNOWN_WORDS = ("[unk]", "<unk>")
+MAX_PHRASES, MAX_PHRASE_LENGTH = 10_000, 200
 
 
 @dataclass(frozen=True)
 class Config:
-    """The client's audio, in Hz."""
+    """The client's audio, in Hz, the phrases it expects, and whether it wants words with their times."""
 
-    sample_rate: int
+    sample_rate: int = DEFAULT_RATE
+    phrases: tuple[str, ...] = ()
+    words: bool = True
 
     def serialize(self) -> str:
-        return json.dumps({"config": {"sample_rate": self.sample_rate, "words": True}})
+        config: dict[str, Any] = {"sample_rate": self.sample_rate, "words": self.words, "max_alternatives": 0}
+        if self.phrases:
+            config["phrase_list"] = list(self.phrases)
+        return json.dumps({"config": config}, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -68,13 +79,35 @@ def parse_command(text: str) -> Config | Eof:
     config = raw.get("config")
     if not isinstance(config, dict):
         raise ProtocolError("neither config nor eof")
+    return Config(sample_rate=_sample_rate(config), phrases=_phrases(config.get("phrase_list")), words=_words(config))
+
+
+def _sample_rate(config: dict[str, Any]) -> int:
     try:
         rate = int(config.get("sample_rate", DEFAULT_RATE))
     except (TypeError, ValueError, OverflowError) as error:
         raise ProtocolError("sample_rate is no number") from error
     if not MIN_RATE <= rate <= MAX_RATE:
         raise ProtocolError(f"sample_rate {rate} is not within {MIN_RATE}-{MAX_RATE}")
-    return Config(sample_rate=rate)
+    return rate
+
+
+def _phrases(raw: object) -> tuple[str, ...]:
+    if raw is None:
+        return ()
+    if not isinstance(raw, list) or len(raw) > MAX_PHRASES:
+        raise ProtocolError(f"phrase_list is no list of at most {MAX_PHRASES} phrases")
+    if not all(isinstance(item, str) and 0 < len(item.strip()) <= MAX_PHRASE_LENGTH for item in raw):
+        raise ProtocolError(f"phrase_list holds what is no phrase of at most {MAX_PHRASE_LENGTH} characters")
+    return tuple(raw)
+
+
+def _words(config: dict[str, Any]) -> bool:
+    if config.get("max_alternatives", 0) != 0:
+        raise ProtocolError("max_alternatives is not 0: this recognizer gives one hypothesis")
+    if "model" in config:
+        raise ProtocolError("model is not taken: this recognizer has one")
+    return bool(config.get("words", True))
 
 
 def serialize_partial(text: str) -> str:
@@ -82,11 +115,11 @@ def serialize_partial(text: str) -> str:
     return json.dumps({"partial": text}, ensure_ascii=False)
 
 
-def serialize_result(words: Sequence[Word]) -> str:
-    """The reply when an utterance ended; without words it has only an empty text, as vosk-server's."""
+def serialize_result(words: Sequence[Word], *, times: bool = True) -> str:
+    """The reply when an utterance ended; without words, or `times`, it has only a text, as vosk-server's."""
     text = " ".join(word.text for word in words)
-    if not words:
-        return json.dumps({"text": text})
+    if not words or not times:
+        return json.dumps({"text": text}, ensure_ascii=False)
     result = [
         {"word": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000, "conf": word.confidence}
         for word in words
@@ -99,16 +132,21 @@ def parse_reply(text: str) -> RecognitionEvent | None:
     raw = _object(text)
     try:
         if "partial" in raw:
-            partial = join_words(str(raw["partial"]).split())
+            partial = join_words(known(str(raw["partial"]).split()))
             return Partial(partial) if partial else None
         words = words_of(raw.get("result", []))
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ProtocolError(f"not a recognizer's reply: {len(text)} characters") from error
     if words:
         return Final(words)
-    if raw.get("text") != "":
+    if raw.get("text") != "" and "result" not in raw:
         raise ProtocolError(f"a reply without word times: {len(text)} characters")
     return None
+
+
+def known(words: Sequence[str]) -> list[str]:
+    """The words that a model knows: outside its phrases it says that it heard something."""
+    return [word for word in words if word not in UNKNOWN_WORDS]
 
 
 def words_of(result: list[dict[str, Any]]) -> tuple[Word, ...]:
@@ -119,6 +157,8 @@ def words_of(result: list[dict[str, Any]]) -> tuple[Word, ...]:
     """
     words = []
     for item in result:
+        if item["word"] in UNKNOWN_WORDS:
+            continue
         start_ms = max(0, round(float(item["start"]) * 1000))
         words.append(
             Word(

@@ -3,6 +3,7 @@
 An engine declares `Capabilities`; callers adapt to those and never ask which engine it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,13 +62,18 @@ RecognitionEvent = Partial | Final
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an engine can do."""
+    """What an engine can do with its model.
+
+    `streaming`: partials while someone speaks; without it finals only. `confidence`: of words; without it all are 1.
+    `open_stream` takes phrases where `hotwords` (it prefers them) or `grammar` (it hears nothing else).
+    """
 
     streaming: bool
     word_times: bool
     confidence: bool
     hotwords: bool
     sample_rate: int
+    grammar: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,4 +106,6 @@ class Recognizer(Protocol):
     @property
     def model(self) -> ModelInfo: ...
 
-    def open_stream(self) -> RecognitionStream: ...
+    def open_stream(self, phrases: Sequence[str] = ()) -> RecognitionStream:
+        """Begins one speaker's stream; raises `InvalidInputError` for phrases that this model cannot take."""
+        ...

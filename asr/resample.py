@@ -1,5 +1,6 @@
 """A recognizer for audio of another rate than its model's."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ from asr.blocks import BYTES_PER_SAMPLE
 from asr.recognizer import RecognitionEvent, RecognitionStream, Recognizer
 
 
-def open_stream_at(recognizer: Recognizer, sample_rate: int) -> RecognitionStream:
-    """A stream of `recognizer` that takes s16le mono audio at `sample_rate` Hz."""
-    stream = recognizer.open_stream()
+def open_stream_at(recognizer: Recognizer, sample_rate: int, phrases: Sequence[str] = ()) -> RecognitionStream:
+    """A stream of `recognizer` that takes s16le mono audio at `sample_rate` Hz; raises as its `open_stream`."""
+    stream = recognizer.open_stream(phrases)
     if sample_rate == recognizer.capabilities.sample_rate:
         return stream
     return ResampledStream(stream, sample_rate, recognizer.capabilities.sample_rate)

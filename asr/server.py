@@ -20,9 +20,8 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from asr.blocks import bytes_of
-from asr.engines.vosk import VoskRecognizer
+from asr.engines.loading import load_recognizer
 from asr.protocol import (
-    DEFAULT_RATE,
     HEALTH_PATH,
     Config,
     Health,
@@ -32,7 +31,7 @@ from asr.protocol import (
 )
 from asr.recognizer import Final, RecognitionEvent, RecognitionStream, Recognizer
 from asr.resample import open_stream_at
-from hotline.errors import ConfigurationError, ProtocolError
+from hotline.errors import ConfigurationError, InvalidInputError, ProtocolError
 from hotline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -51,7 +50,9 @@ def serve_recognizer(
 
     Raises `ConfigurationError` for a model that cannot be used or an address that cannot be bound.
     """
-    recognizer = VoskRecognizer(settings.asr.model_path, allow_demo_model=settings.asr.allow_demo_model)
+    recognizer = load_recognizer(
+        settings.effective_model_path(), engine=settings.asr.engine, allow_demo_model=settings.asr.allow_demo_model
+    )
     server = RecognizerServer(
         recognizer,
         threads=settings.asr.threads,
@@ -135,13 +136,13 @@ class RecognizerServer:
     async def _converse(self, connection: ServerConnection) -> None:
         """One stream: an optional config, audio, eof."""
         stream: RecognitionStream | None = None
-        rate = DEFAULT_RATE
+        config = Config()
         replies = Replies()
         async for message in connection:
             if isinstance(message, bytes):
                 if stream is None:
-                    stream = await self._decode(partial(open_stream_at, self._recognizer, rate))
-                size = bytes_of(SLICE_MS, rate)
+                    stream = await self._open(config)
+                size = bytes_of(SLICE_MS, config.sample_rate)
                 events: list[RecognitionEvent] = []
                 for at in range(0, len(message), size):
                     events += await self._decode(partial(stream.accept, message[at : at + size]))
@@ -151,10 +152,16 @@ class RecognizerServer:
             if isinstance(command, Config):
                 if stream is not None:
                     raise ProtocolError("config after audio")
-                rate = command.sample_rate
+                config, replies = command, Replies(times=command.words)
                 continue
             await connection.send(replies.last([] if stream is None else await self._decode(stream.finish)))
             return
+
+    async def _open(self, config: Config) -> RecognitionStream:
+        try:
+            return await self._decode(partial(open_stream_at, self._recognizer, config.sample_rate, config.phrases))
+        except InvalidInputError as error:  # the client's phrases
+            raise ProtocolError(error.message) from error
 
     async def _decode(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -163,19 +170,21 @@ class RecognizerServer:
 class Replies:
     """Events of a stream as the protocol's replies: exactly one for each message of audio."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, times: bool = True) -> None:
         self._partial = ""
+        self._times = times
 
     def after(self, events: list[RecognitionEvent]) -> str:
         """The reply to a message of audio; a long one that ended several utterances gets them as one."""
         for event in events:
             self._partial = "" if isinstance(event, Final) else event.text
         words = [word for event in events if isinstance(event, Final) for word in event.words]
-        return serialize_result(words) if words else serialize_partial(self._partial)
+        return serialize_result(words, times=self._times) if words else serialize_partial(self._partial)
 
     def last(self, events: list[RecognitionEvent]) -> str:
         """The reply to eof."""
-        return serialize_result([word for event in events if isinstance(event, Final) for word in event.words])
+        words = [word for event in events if isinstance(event, Final) for word in event.words]
+        return serialize_result(words, times=self._times)
 
 
 async def _wait(stop: threading.Event) -> None:

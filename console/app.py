@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
-from asr.engines.vosk import read_model_info
+from asr.engines.loading import read_model_info
 from console import errors
 from console.context import ConsoleContext
 from console.headers import SecurityHeaders
@@ -57,7 +57,7 @@ def create_app(context: ConsoleContext) -> FastAPI:
 def uses_demo_model(settings: Settings) -> bool:
     """Whether recognition runs on a model that does not understand real people; a broken model is doctor's to tell."""
     try:
-        return read_model_info(settings.asr.model_path).demo
+        return read_model_info(settings.effective_model_path(), engine=settings.asr.engine).demo
     except ConfigurationError as error:
         log.warning("%s", error)
         return False

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from asr.engines.loading import load_recognizer
 from asr.engines.remote import RemoteRecognizer
-from asr.engines.vosk import VoskRecognizer
 from asr.evaluate import Evaluation, UtteranceScore, evaluate, read_references
 from asr.line import CodecName, Line
 from asr.recognizer import Recognizer
@@ -69,7 +69,8 @@ def _recognizer(engine: str, model: Path | None, url: str) -> Recognizer:
         return RemoteRecognizer(url or settings.effective_asr_url())
     if url:
         raise InvalidInputError("--url is for --engine remote")
-    return VoskRecognizer(model or settings.asr.model_path, allow_demo_model=True)
+    engine_set = "" if model else settings.asr.engine
+    return load_recognizer(model or settings.effective_model_path(), engine=engine_set, allow_demo_model=True)
 
 
 def _report(evaluation: Evaluation, recognizer: Recognizer, conditions: dict[str, Any]) -> dict[str, Any]:

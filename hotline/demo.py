@@ -174,7 +174,7 @@ def _demo_settings(folder: Path) -> Settings:
         "SIP__MAX_CALLS": "20",
         "MEDIA__RTP_PORT_MIN": str(rtp),
         "MEDIA__RTP_PORT_MAX": str(rtp + RTP_PORTS - 2),
-        "ASR__MODEL_PATH": str(site.asr.model_path),
+        "ASR__MODEL_PATH": str(site.effective_model_path()),
         "ASR__PORT": str(_free_port(socket.SOCK_STREAM, 2700)),
         "TICKETS__TAXONOMY_PATH": str(site.tickets.taxonomy_path),
         "TICKETS__GAZETTEER_PATH": str(site.tickets.gazetteer_path),

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from asr.engines.vosk import read_model_info
+from asr.engines.loading import read_model_info
 from console.certificates import certificate_directory, expires_at
 from hotline.bus import Bus, ValkeyBus
 from hotline.cli_trunks import STATE_NAMES
@@ -162,7 +162,7 @@ def _prompts(settings: Settings) -> Iterator[Finding]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    info = read_model_info(settings.asr.model_path)
+    info = read_model_info(settings.effective_model_path(), engine=settings.asr.engine)
     if not info.demo:
         yield Finding("ok", "识别模型", info.name)
     elif settings.asr.allow_demo_model:

@@ -34,6 +34,7 @@ from pydantic_settings import (
 from hotline.errors import ConfigurationError
 from hotline.settings_errors import explain, not_json
 from hotline.settings_sections import (
+    BUNDLED_MODEL,
     MAX_NODE_LENGTH,
     MAX_PORT,
     AsrSettings,
@@ -53,6 +54,7 @@ from hotline.settings_sections import (
 PREFIX = "HOTLINE_"
 CONFIG_VARIABLE = "HOTLINE_CONFIG"
 SECRETS_VARIABLE = "HOTLINE_SECRETS_DIR"
+CHOSEN_MODEL = "in-use"  # a link to the chosen one; a broken link is an error, not a reason to take another
 SECRETS = ("database_url", "valkey_url", "recordings_url")
 ADDRESSES = (*SECRETS, "asr.url")  # may hold a password, so an error does not repeat them
 
@@ -220,6 +222,16 @@ class Settings(BaseSettings):
         """The fsspec address of the recording store in use."""
         return self.recordings_url or str(self.data_dir / "recordings")
 
+    @property
+    def models_dir(self) -> Path:
+        """Where `hotline models` puts recognition models."""
+        return self.data_dir / "models"
+
+    def effective_model_path(self) -> Path:
+        """The recognition model in use: as set, else as chosen with `hotline models use`, else the bundled one."""
+        chosen = self.models_dir / CHOSEN_MODEL
+        return self.asr.model_path or (chosen if chosen.is_symlink() else BUNDLED_MODEL)
+
     def effective_asr_url(self) -> str:
         """The recognizer's WebSocket address in use."""
         return self.asr.url or f"ws://{self.asr.address}:{self.asr.port}"
@@ -230,6 +242,7 @@ class Settings(BaseSettings):
         plain["database_url"] = mask_url(self.effective_database_url())
         plain["valkey_url"] = mask_url(self.effective_valkey_url())
         plain["recordings_url"] = mask_url(self.effective_recordings_url())
+        plain["asr"]["model_path"] = str(self.effective_model_path())
         plain["asr"]["url"] = mask_url(self.effective_asr_url())
         return plain
 

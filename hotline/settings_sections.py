@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent
+BUNDLED_MODEL = PACKAGE_ROOT / "asr/zh_tiny"
 
 
 def _from_json(value: object) -> object:
@@ -222,7 +223,10 @@ class FlowSettings(Section):
 class AsrSettings(Section):
     """Recognition."""
 
-    model_path: Path = PACKAGE_ROOT / "asr/zh_tiny"
+    model_path: Path | None = Field(
+        None, description="a model's directory; empty: what `hotline models use` chose, else the bundled demo model"
+    )
+    engine: Literal["", "vosk", "sherpa"] = Field("", description="empty: the model's directory tells")
     url: str = Field("", description="ws:// address of a recognizer; empty: the one `hotline serve` starts")
     address: str = "127.0.0.1"
     port: Port = 2700

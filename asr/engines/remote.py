@@ -1,5 +1,6 @@
 """A recognizer in another process, ours or any vosk-server, as a `Recognizer`."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
@@ -58,18 +59,21 @@ class RemoteRecognizer:
             streaming=True, word_times=True, confidence=True, hotwords=False, sample_rate=sample_rate
         )
 
-    def open_stream(self) -> RecognitionStream:
-        """Raises `UnavailableError` where the recognizer is away or full."""
-        return RemoteStream(self._url, self.capabilities.sample_rate, self._timeout_s)
+    def open_stream(self, phrases: Sequence[str] = ()) -> RecognitionStream:
+        """Raises `UnavailableError` where the recognizer is away or full.
+
+        It takes phrases as its own model does; one that cannot closes the connection at the first audio.
+        """
+        return RemoteStream(self._url, Config(self.capabilities.sample_rate, phrases=tuple(phrases)), self._timeout_s)
 
 
 class RemoteStream:
     """One connection: a block of audio goes out, its reply comes back. Closed by `finish` or the first failure."""
 
-    def __init__(self, url: str, sample_rate: int, timeout_s: float) -> None:
+    def __init__(self, url: str, config: Config, timeout_s: float) -> None:
         self._url = url
         self._timeout_s = timeout_s
-        self._blocks = Blocks(sample_rate)
+        self._blocks = Blocks(config.sample_rate)
         self._shown: RecognitionEvent | None = None
         self._finished = False
         self._stack = ExitStack()
@@ -77,7 +81,7 @@ class RemoteStream:
             self._connection = self._stack.enter_context(
                 connect(url, open_timeout=timeout_s, close_timeout=1, compression=None, proxy=None)
             )
-            self._connection.send(Config(sample_rate=sample_rate).serialize())
+            self._connection.send(config.serialize())
         except (OSError, WebSocketException) as error:
             self._stack.close()
             raise UnavailableError(f"no recognizer answers at {url}: {error}") from error

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from asr.blocks import BYTES_PER_SAMPLE
 from asr.recognizer import Capabilities, Final, ModelInfo, RecognitionEvent, RecognitionStream
+from hotline.errors import InvalidInputError
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class ScriptedRecognizer:
             streaming=True, word_times=True, confidence=True, hotwords=False, sample_rate=sample_rate
         )
 
-    def open_stream(self) -> RecognitionStream:
+    def open_stream(self, phrases: Sequence[str] = ()) -> RecognitionStream:
+        if phrases:
+            raise InvalidInputError("a script takes no phrases")
         return ScriptedStream(self._script, self.capabilities.sample_rate)
 
 

@@ -1,56 +1,34 @@
-"""Vosk (Kaldi) models as a `Recognizer`.
-
-A model directory may carry `model.json`: {"name": str, "demo": bool, "files": {path: bytes}}. Without it the model is
-named after its directory and is no demo. The listed sizes are checked before libvosk sees the files, because libvosk
-accepts a damaged graph and crashes on the first utterance.
-"""
+"""Vosk (Kaldi) models as a `Recognizer`."""
 
 import json
+import os
+import struct
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from asr.blocks import Blocks
-from asr.protocol import words_of
+from asr.engines.directory import HINT, Manifest, check_allowed, check_listed, file_sizes, read_manifest
+from asr.protocol import UNKNOWN_WORDS, known, words_of
 from asr.recognizer import Capabilities, Final, ModelInfo, Partial, RecognitionEvent, RecognitionStream
 from asr.text import join_words
-from hotline.errors import ConfigurationError
+from asr.words import HotWord
+from hotline.errors import ConfigurationError, InvalidInputError
 
 ENGINE = "vosk"
 DEFAULT_SAMPLE_RATE = 16_000  # Kaldi's, where conf/mfcc.conf names none
-REQUIRED = ("am/final.mdl", "conf/mfcc.conf", "graph/words.txt")
-GRAPHS = (("graph/HCLG.fst",), ("graph/HCLr.fst", "graph/Gr.fst"))
-HINT = "set HOTLINE_ASR__MODEL_PATH to the directory of an unpacked Vosk model"
+REQUIRED = ("am/final.mdl", "conf/mfcc.conf")
+WORDS = "graph/words.txt"
+GRAPH = "graph/HCLG.fst"
+LOOKAHEAD_GRAPH = ("graph/HCLr.fst", "graph/Gr.fst")
+FST_MAGIC = 2125659606
+HAS_OUTPUT_SYMBOLS = 2
+LONGEST_WORD = 16  # characters
 
 
-class Manifest(BaseModel):
-    """`model.json` of a model directory."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    name: str
-    demo: bool = False
-    files: dict[str, int] = {}
-
-
-def read_manifest(path: Path) -> Manifest:
-    """The manifest of a model directory; raises `ConfigurationError` where it or the directory is unusable."""
-    if not path.is_dir():
-        raise ConfigurationError(f"no model directory at {path}", hint=HINT)
-    file = path / "model.json"
-    if not file.exists():
-        return Manifest(name=path.resolve().name)
-    try:
-        return Manifest.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ConfigurationError(f"{file} is damaged: {error}") from error
-
-
-def read_model_info(path: Path) -> ModelInfo:
-    """Which model a directory holds, without loading it; raises `ConfigurationError`."""
-    manifest = read_manifest(path)
-    return ModelInfo(name=manifest.name, engine=ENGINE, demo=manifest.demo)
+def looks_like(files: frozenset[str]) -> bool:
+    """Whether these are the files of a Vosk model."""
+    return "am/final.mdl" in files
 
 
 def read_sample_rate(path: Path) -> int:
@@ -67,31 +45,62 @@ def read_sample_rate(path: Path) -> int:
 
 def check_files(path: Path, manifest: Manifest) -> None:
     """Raises `ConfigurationError` where a file of the model is missing, empty or not of its listed size."""
-    sizes = {str(file.relative_to(path)): file.stat().st_size for file in path.rglob("*") if file.is_file()}
-    if not any(all(sizes.get(name) for name in graph) for graph in GRAPHS):
-        raise ConfigurationError(f"the model in {path} has no graph ({GRAPHS[0][0]})", hint=HINT)
+    sizes = file_sizes(path)
+    if not sizes.get(GRAPH) and not all(sizes.get(name) for name in LOOKAHEAD_GRAPH):
+        raise ConfigurationError(f"the model in {path} has no graph ({GRAPH})", hint=HINT)
     for name in REQUIRED:
         if not sizes.get(name):
             raise ConfigurationError(f"the model in {path} has no {name}", hint=HINT)
-    for name, size in manifest.files.items():
-        if sizes.get(name) != size:
-            found = "is missing" if name not in sizes else f"has {sizes[name]} bytes instead of {size}"
-            raise ConfigurationError(f"the model in {path} is damaged: {name} {found}", hint="install the model again")
+    if not sizes.get(WORDS) and (sizes.get(GRAPH) or not holds_words(path / LOOKAHEAD_GRAPH[1])):
+        raise ConfigurationError(f"the model in {path} has no {WORDS}", hint=HINT)
+    check_listed(path, manifest, sizes)
+
+
+def holds_words(fst: Path) -> bool:
+    """Whether a graph carries its words: many public models have them there and no file of words.
+
+    Its header: magic, type of graph, type of arcs, version, flags (OpenFst, `FstHeader` in fst/lib/fst.cc).
+    """
+    try:
+        with fst.open("rb") as file:
+            (magic,) = struct.unpack("<i", file.read(4))
+            for _ in range(2):
+                file.seek(struct.unpack("<i", file.read(4))[0], os.SEEK_CUR)
+            _version, flags = struct.unpack("<ii", file.read(8))
+    except (OSError, ValueError, struct.error):
+        return False
+    return magic == FST_MAGIC and bool(flags & HAS_OUTPUT_SYMBOLS)
+
+
+def spell(phrase: str, knows: Callable[[str], bool]) -> str:
+    """A phrase as words of a vocabulary, the longest first, with spaces between; raises `InvalidInputError`."""
+    words, rest = [], phrase.strip()
+    while rest:
+        space = rest.find(" ")
+        longest = min(LONGEST_WORD, space if space > 0 else len(rest))
+        word = next((rest[:length] for length in range(longest, 0, -1) if knows(rest[:length])), None)
+        if word is None:
+            raise InvalidInputError(f"the model knows no word for {rest[:longest]!r} in {phrase[:40]!r}")
+        words.append(word)
+        rest = rest[len(word) :].lstrip()
+    return " ".join(words)
 
 
 class VoskRecognizer:
-    """A Vosk model in memory: loaded once, shared by all threads (libvosk lets go of the GIL while it decodes)."""
+    """A Vosk model in memory: loaded once, shared by all threads (libvosk lets go of the GIL while it decodes).
 
-    def __init__(self, model_path: Path, *, allow_demo_model: bool) -> None:
-        """Loads the model; raises `ConfigurationError` for a missing, damaged or refused one."""
+    A model with a lookahead graph takes phrases: then it hears nothing else, and anything else as no words.
+    """
+
+    def __init__(self, model_path: Path, *, allow_demo_model: bool, hotwords: Sequence[HotWord] = ()) -> None:
+        """Loads the model; raises `ConfigurationError` for a missing, damaged or refused one.
+
+        `hotwords` are for engines that can prefer words; libvosk cannot.
+        """
         manifest = read_manifest(model_path)
         check_files(model_path, manifest)
-        if manifest.demo and not allow_demo_model:
-            raise ConfigurationError(
-                f"{manifest.name} is a demo model: it does not understand real people",
-                hint=f"{HINT}, or allow it with HOTLINE_ASR__ALLOW_DEMO_MODEL=true",
-            )
-        import vosk  # here, because others read `model.json` through this module and need no libvosk
+        check_allowed(manifest, allow_demo_model=allow_demo_model)
+        import vosk  # here, because others read which model there is and need no libvosk
 
         vosk.SetLogLevel(-1)
         try:
@@ -101,14 +110,30 @@ class VoskRecognizer:
         self._new_decoder = vosk.KaldiRecognizer
         self.model = ModelInfo(name=manifest.name, engine=ENGINE, demo=manifest.demo)
         self.capabilities = Capabilities(
-            streaming=True, word_times=True, confidence=True, hotwords=False, sample_rate=read_sample_rate(model_path)
+            streaming=True,
+            word_times=True,
+            confidence=True,
+            hotwords=False,
+            grammar=not (model_path / GRAPH).exists(),
+            sample_rate=read_sample_rate(model_path),
         )
 
-    def open_stream(self) -> RecognitionStream:
-        """A decoder of its own for one speaker."""
-        decoder = self._new_decoder(self._vosk_model, self.capabilities.sample_rate)
+    def open_stream(self, phrases: Sequence[str] = ()) -> RecognitionStream:
+        """A decoder of its own for one speaker; raises `InvalidInputError` for phrases that the model cannot take."""
+        rate = self.capabilities.sample_rate
+        if not phrases:
+            decoder = self._new_decoder(self._vosk_model, rate)
+        elif not self.capabilities.grammar:
+            raise InvalidInputError(f"the model {self.model.name} takes no phrases: its graph is fixed")
+        else:
+            grammar = [spell(phrase, self._knows) for phrase in phrases]
+            grammar += filter(self._knows, UNKNOWN_WORDS)
+            decoder = self._new_decoder(self._vosk_model, rate, json.dumps(grammar, ensure_ascii=False))
         decoder.SetWords(True)
-        return VoskStream(decoder, self.capabilities.sample_rate)
+        return VoskStream(decoder, rate)
+
+    def _knows(self, word: str) -> bool:
+        return int(self._vosk_model.vosk_model_find_word(word)) >= 0
 
 
 class VoskStream:
@@ -134,7 +159,7 @@ class VoskStream:
     def _decode(self, block: bytes) -> list[RecognitionEvent]:
         if self._decoder.AcceptWaveform(block):
             return self._final(self._decoder.Result())
-        text = join_words(json.loads(self._decoder.PartialResult())["partial"].split())
+        text = join_words(known(json.loads(self._decoder.PartialResult())["partial"].split()))
         if not text or text == self._shown:
             return []
         self._shown = text

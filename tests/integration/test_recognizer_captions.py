@@ -191,7 +191,7 @@ def test_overload_ends_completeness_and_captions_go_on_at_the_right_time() -> No
     gate = threading.Event()
 
     class Slow(ScriptedRecognizer):
-        def open_stream(self):  # type: ignore[no-untyped-def]
+        def open_stream(self, phrases=()):  # type: ignore[no-untyped-def]
             gate.wait(10)
             return super().open_stream()
 

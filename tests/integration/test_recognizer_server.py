@@ -148,7 +148,7 @@ def test_an_engine_that_fails_ends_its_connection_only(caplog: pytest.LogCapture
     class Broken(ScriptedRecognizer):
         opened = 0
 
-        def open_stream(self):  # type: ignore[no-untyped-def]
+        def open_stream(self, phrases=()):  # type: ignore[no-untyped-def]
             self.opened += 1
             if self.opened == 1:
                 raise RuntimeError("engine")

@@ -34,9 +34,18 @@ json_values = st.recursive(
 keyed = st.dictionaries(st.sampled_from(["result", "partial", "text", "config", "eof", "word", "start"]), json_values)
 
 
-@given(st.integers(8000, 48_000))
-def test_config_round_trips(rate: int) -> None:
-    assert parse_command(Config(rate).serialize()) == Config(rate)
+@given(st.builds(Config, st.integers(8000, 48_000), st.lists(texts, max_size=3).map(tuple), st.booleans()))
+def test_config_round_trips(config: Config) -> None:
+    assert parse_command(config.serialize()) == config
+
+
+def test_eof_is_written_as_vosk_server_compares_it() -> None:
+    assert EOF == '{"eof" : 1}'
+
+
+def test_what_a_model_does_not_know_is_no_word() -> None:
+    assert parse_reply('{"partial": "[unk] 路灯 [unk]"}') == Partial("路灯")
+    assert parse_reply('{"result": [{"word": "[unk]", "start": 0, "end": 1}], "text": "[unk]"}') is None
 
 
 def test_eof_round_trips() -> None:

@@ -1,5 +1,6 @@
 import time
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_delays_run_from_the_end_of_a_word() -> None:
 class SlowRecognizer(ScriptedRecognizer):
     """Takes 30 ms for a block of 100."""
 
-    def open_stream(self) -> RecognitionStream:
+    def open_stream(self, phrases: Sequence[str] = ()) -> RecognitionStream:
         return SlowStream(super().open_stream())
 
 

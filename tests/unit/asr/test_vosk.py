@@ -2,13 +2,18 @@
 
 import json
 import shutil
+import wave
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from asr.engines.vosk import VoskRecognizer, check_files, read_manifest, read_model_info, read_sample_rate
-from asr.recognizer import ModelInfo
-from hotline.errors import ConfigurationError
+from asr.engines.directory import read_manifest
+from asr.engines.loading import load_recognizer, read_model_info
+from asr.engines.vosk import VoskRecognizer, check_files, read_sample_rate, spell
+from asr.recognizer import Final, ModelInfo
+from asr.words import HotWord
+from hotline.errors import ConfigurationError, InvalidInputError
 from hotline.settings_sections import PACKAGE_ROOT
 
 BUNDLED = PACKAGE_ROOT / "asr/zh_tiny"
@@ -105,3 +110,73 @@ def test_loading_and_decoding_are_quiet(capfd: pytest.CaptureFixture[str]) -> No
     stream.accept(bytes(16_000))
     stream.finish()
     assert capfd.readouterr() == ("", "")
+
+
+WORDS = {"路灯", "坏", "坏了", "路", "ok"}
+
+
+@pytest.mark.parametrize(
+    ("phrase", "words"), [("路灯坏了", "路灯 坏了"), (" 路 坏 ", "路 坏"), ("路灯ok", "路灯 ok"), ("", "")]
+)
+def test_a_phrase_is_spelt_in_the_longest_words_of_the_vocabulary(phrase: str, words: str) -> None:
+    assert spell(phrase, WORDS.__contains__) == words
+
+
+def test_a_phrase_that_the_vocabulary_lacks_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="no word for '了'"):
+        spell("路灯了", WORDS.__contains__)
+
+
+def heard_with(phrases: list[str]) -> str:
+    with wave.open(str(PACKAGE_ROOT / "demo/callers/street_light.wav")) as file:
+        pcm = file.readframes(file.getnframes())
+    stream = VoskRecognizer(BUNDLED, allow_demo_model=True).open_stream(phrases)
+    events = stream.accept(pcm) + stream.finish()
+    return "".join(event.text for event in events if isinstance(event, Final))
+
+
+def test_with_phrases_nothing_else_is_heard() -> None:
+    freely = heard_with([])
+    told = heard_with(["路灯", "坏了"])
+    assert "路灯" in told
+    assert set(told) <= set("路灯坏了")
+    assert not set(freely) <= set("路灯坏了")
+
+
+def test_a_model_with_a_fixed_graph_takes_no_phrases(model: Path) -> None:
+    recognizer = VoskRecognizer(BUNDLED, allow_demo_model=True)
+    recognizer.capabilities = replace(recognizer.capabilities, grammar=False)
+    with pytest.raises(InvalidInputError, match="takes no phrases"):
+        recognizer.open_stream(["路灯"])
+
+
+def test_a_lookahead_graph_may_hold_the_words_itself(model: Path) -> None:
+    (model / "model.json").unlink()
+    (model / "graph/words.txt").unlink()
+    graph = bytearray((model / "graph/Gr.fst").read_bytes())
+    with pytest.raises(ConfigurationError, match=r"words\.txt"):
+        check_files(model, read_manifest(model))
+    at = 8 + int.from_bytes(graph[4:8], "little")
+    flags = at + 4 + int.from_bytes(graph[at : at + 4], "little") + 4
+    graph[flags] |= 2
+    (model / "graph/Gr.fst").write_bytes(graph)
+    check_files(model, read_manifest(model))
+
+
+@pytest.mark.parametrize("engine", ["", "vosk"])
+def test_the_files_tell_the_engine(model: Path, engine: str) -> None:
+    assert load_recognizer(model, engine=engine, allow_demo_model=True).model.engine == "vosk"
+
+
+@pytest.mark.parametrize(
+    ("named", "engine", "words"), [("sherpa", "vosk", "is for sherpa"), ("whisper", "", "no engine named")]
+)
+def test_engines_that_contradict_or_do_not_exist_are_refused(model: Path, named: str, engine: str, words: str) -> None:
+    (model / "model.json").write_text(json.dumps({"name": "x", "engine": named}))
+    with pytest.raises(ConfigurationError, match=words):
+        read_model_info(model, engine=engine)
+
+
+def test_hotwords_that_have_no_effect_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    load_recognizer(BUNDLED, allow_demo_model=True, hotwords=[HotWord("延庆")])
+    assert "1 hotwords have no effect" in caplog.text
