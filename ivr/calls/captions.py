@@ -171,4 +171,5 @@ class Captions:
                 del self._open[name]
                 if name == CALLER:
                     self._caller_ended = event
+                self._publish("caption.ended", call_id=self._call_id, speaker=speaker, complete=event.complete)
                 self._on_ended()
