@@ -1,15 +1,65 @@
 """Queries of transcripts."""
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, selectinload
 
 from asr.models import Transcript
+from recordings.models import Call
+
+EDIT = "edit"
 
 
 def latest_transcript(session: Session, call_id: str) -> Transcript | None:
-    """The newest version of a call's transcript."""
-    query = select(Transcript).where(Transcript.call_id == call_id).order_by(Transcript.version.desc()).limit(1)
+    """The version that counts: a person's newest, else the newest of a machine, which never displaces a person's."""
+    query = (
+        select(Transcript)
+        .where(Transcript.call_id == call_id)
+        .order_by((Transcript.origin == EDIT).desc(), Transcript.version.desc())
+        .limit(1)
+    )
     return session.scalar(query)
+
+
+def transcript_version(session: Session, call_id: str, version: int) -> Transcript | None:
+    """That version, with its segments."""
+    query = select(Transcript).options(selectinload(Transcript.segments))
+    return session.scalar(query.where(Transcript.call_id == call_id, Transcript.version == version))
+
+
+def transcript_of_edit(session: Session, call_id: str, key: str) -> Transcript | None:
+    """The version that the edit with this key made."""
+    return session.scalar(select(Transcript).where(Transcript.call_id == call_id, Transcript.edit_key == key))
+
+
+def transcript_versions(session: Session, call_id: str, *, limit: int) -> Sequence[Transcript]:
+    """The newest versions first, without their segments."""
+    query = select(Transcript).where(Transcript.call_id == call_id).order_by(Transcript.version.desc()).limit(limit)
+    return session.scalars(query).all()
+
+
+def machine_transcripts(session: Session, call_id: str) -> Sequence[Transcript]:
+    """What recognizers made of the call, with segments, the oldest first."""
+    query = select(Transcript).options(selectinload(Transcript.segments)).order_by(Transcript.version)
+    return session.scalars(query.where(Transcript.call_id == call_id, Transcript.origin != EDIT)).all()
+
+
+def count_versions(session: Session, call_id: str) -> int:
+    """How many versions there are."""
+    return session.scalar(select(func.count()).where(Transcript.call_id == call_id)) or 0
+
+
+def lock_call(session: Session, call_id: str) -> Call | None:
+    """The call, held by this transaction, so that who changes its transcript does so one after the other."""
+    return session.scalar(select(Call).where(Call.id == call_id).with_for_update())
+
+
+def make_current(session: Session, transcript: Transcript) -> None:
+    """Pages show this version from now on."""
+    others = update(Transcript).where(Transcript.call_id == transcript.call_id, Transcript.id != transcript.id)
+    session.execute(others.where(Transcript.current).values(current=False))
+    transcript.current = True
 
 
 def transcript_of_origin(session: Session, call_id: str, origin: str) -> Transcript | None:

@@ -13,7 +13,7 @@ from asr.batch import transcribe_file
 from asr.engines.remote import read_remote_model
 from asr.models import Segment, Transcript
 from asr.recognizer import Final, ModelInfo, Word
-from asr.repository import latest_transcript, next_version, transcript_of_origin
+from asr.repository import EDIT, latest_transcript, make_current, next_version, transcript_of_origin
 from asr.text import display
 from hotline.errors import NotFoundError, UnavailableError
 from ivr.journal import Journal
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 CALLER, HOTLINE = "caller", "hotline"
 CALLER_CHANNEL = 0
+UNSURE_BELOW = 0.5
 UNKNOWN_MODEL = ModelInfo(name="unknown", engine="unknown", demo=False)
 Origin = Literal["live", "batch", "edit"]
 
@@ -104,10 +105,20 @@ def transcript_for_call(
 
 
 def store_transcript(
-    session: Session, *, call_id: str, origin: Origin, model: ModelInfo, segments: Sequence[Utterance], now: datetime
+    session: Session,
+    *,
+    call_id: str,
+    origin: Origin,
+    model: ModelInfo,
+    segments: Sequence[Utterance],
+    now: datetime,
+    unsure_below: float = UNSURE_BELOW,
 ) -> Transcript:
-    """Adds the next version of a call's transcript; a machine's (live or batch) is stored once and then returned."""
-    if origin != "edit":
+    """Adds the next version of a call's transcript; a machine's (live or batch) is stored once and then returned.
+
+    A machine's version that comes after a person's edit is kept, but not shown in its place.
+    """
+    if origin != EDIT:
         stored = transcript_of_origin(session, call_id, origin)
         if stored is not None:
             return stored
@@ -121,9 +132,26 @@ def store_transcript(
         created_at=now,
         segments=[_row(position, item) for position, item in enumerate(segments)],
     )
+    shown = latest_transcript(session, call_id)
+    transcript.current = origin == EDIT or shown is None or shown.origin != EDIT
+    transcript.unsure_share = unsure_share(transcript.segments, unsure_below)
     session.add(transcript)
     session.flush()
+    if transcript.current:
+        make_current(session, transcript)
     return transcript
+
+
+def unsure_share(segments: Sequence[Segment], unsure_below: float) -> float:
+    """Of the characters that were heard (announcements were not), the share of those with less confidence; what a
+    person confirmed is sure."""
+    heard = unsure = 0
+    for segment in segments:
+        if segment.speaker != HOTLINE:
+            for text, _start, _end, confidence in segment.words:
+                heard += len(text)
+                unsure += len(text) * (segment.confirmed_at is None and confidence < unsure_below)
+    return round(unsure / heard, 4) if heard else 0.0
 
 
 def _row(position: int, utterance: Utterance) -> Segment:

@@ -44,6 +44,7 @@ from hotline.settings_sections import (
     FlowSettings,
     LimitSettings,
     MediaSettings,
+    ReviewSettings,
     SipSettings,
     SurveySettings,
     TicketSettings,
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     asr: AsrSettings = AsrSettings()
     tickets: TicketSettings = TicketSettings()
     surveys: SurveySettings = SurveySettings()
+    review: ReviewSettings = ReviewSettings()
     console: ConsoleSettings = ConsoleSettings()
 
     @field_validator("timezone")

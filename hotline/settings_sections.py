@@ -272,6 +272,20 @@ class SurveySettings(Section):
     )
 
 
+class ReviewSettings(Section):
+    """Reviews of transcripts."""
+
+    unsure_below: float = Field(
+        0.5, ge=0, le=1, description="a word with less confidence is underlined and counts as unsure"
+    )
+    low_share: float = Field(
+        0.1, ge=0, le=1, description="a transcript with this share of unsure characters has low confidence"
+    )
+    max_versions: int = Field(500, ge=2, le=10_000, description="versions of one transcript; one more is refused")
+    max_characters: int = Field(1000, ge=10, le=10_000, description="longest text of a sentence")
+    shown_versions: int = Field(50, ge=1, le=500, description="newest versions that the ticket page lists")
+
+
 class ConsoleSettings(Section):
     """The web console."""
 

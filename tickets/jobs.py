@@ -167,7 +167,15 @@ class TicketJobs:
             return False
         now = self._clock.now()
         with self._database.transaction() as session:
-            store_transcript(session, call_id=call.id, origin=origin, model=model, segments=utterances, now=now)
+            store_transcript(
+                session,
+                call_id=call.id,
+                origin=origin,
+                model=model,
+                segments=utterances,
+                now=now,
+                unsure_below=self._settings.review.unsure_below,
+            )
         return True
 
     def _ticket(self, journal: Journal, call: Call) -> Ticket | None:
