@@ -18,7 +18,7 @@ from hotline.clock import SystemClock
 from hotline.db import Database
 from hotline.errors import ConfigurationError
 from hotline.settings import Settings
-from recordings.store import RecordingStore
+from recordings.store import open_store
 
 log = logging.getLogger(__name__)
 GRACE_S = 1
@@ -40,7 +40,7 @@ def serve_console(settings: Settings, stop: threading.Event) -> None:
         settings=settings,
         database=Database(settings.effective_database_url()),
         bus=ValkeyBus(settings.effective_valkey_url()),
-        store=RecordingStore(settings.effective_recordings_url()),
+        store=open_store(settings),
         clock=clock,
     )
     try:

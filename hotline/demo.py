@@ -48,7 +48,7 @@ from hotline.settings import PREFIX, Settings, load_settings
 from hotline.supervisor import Supervisor
 from ivr.journal import JOURNAL_SUFFIX
 from recordings.repository import find_call, find_recording
-from recordings.store import RecordingStore
+from recordings.store import open_store
 from tickets.repository import ticket_of_call
 
 CALLER_NUMBER = "13800138000"
@@ -386,7 +386,7 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
             "targets": {"hangup_to_ticket_ms": target(waited, TICKET_LIMIT_MS, "ms")},
         }
         stored = recording.path
-    store = RecordingStore(settings.effective_recordings_url())
+    store = open_store(settings)
     with store.open(stored) as handle, wave.open(handle, "rb") as wav:
         frames = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
     with wave.open(str(sent), "rb") as wav:

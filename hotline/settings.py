@@ -44,6 +44,7 @@ from hotline.settings_sections import (
     FlowSettings,
     LimitSettings,
     MediaSettings,
+    RecordingSettings,
     ReviewSettings,
     SipSettings,
     SurveySettings,
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     media: MediaSettings = MediaSettings()
     flow: FlowSettings = FlowSettings()
+    recordings: RecordingSettings = RecordingSettings()
     asr: AsrSettings = AsrSettings()
     tickets: TicketSettings = TicketSettings()
     surveys: SurveySettings = SurveySettings()

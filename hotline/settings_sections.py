@@ -220,6 +220,14 @@ class FlowSettings(Section):
     prompts_dir: Path = PACKAGE_ROOT / "ivr/prompts/zh"
 
 
+class RecordingSettings(Section):
+    """What is kept of calls, beside where (`recordings_url`)."""
+
+    manifest_s: float = Field(
+        60.0, gt=0, description="new links of the hash chain are written into the store so often, by the worker"
+    )
+
+
 class AsrSettings(Section):
     """Recognition."""
 

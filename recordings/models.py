@@ -3,20 +3,22 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base
 
 INBOUND = "in"
 FLOW = "flow"
+IMPORT = "import"
+"""Direction and purpose of a call that is an old file, brought in later: no call of this hotline's days."""
 
 
 class Call(Base):
     """One telephone call. `details` keeps what the journal says beyond the columns (prompts, digits, demand spans).
 
-    `direction`: `in` or `out`. `purpose`: `flow` (a caller and a menu), `internal` (between extensions) or `outgoing`
-    (an extension and a number outside). `flow`: the one that was walked.
+    `direction`: `in`, `out` or `import`. `purpose`: `flow` (a caller and a menu), `internal` (between extensions),
+    `outgoing` (an extension and a number outside) or `import`. `flow`: the one that was walked.
     """
 
     __tablename__ = "calls"
@@ -69,7 +71,11 @@ class CallQuality(Base):
 
 
 class Recording(Base):
-    """The stereo WAV of a call (left caller, right our side) in the recording store."""
+    """The sound of a call (left caller, right our side) in the recording store.
+
+    `sha256` and `size_bytes` are those of the file as the store opens it, that is decrypted. `sample_rate` and
+    `duration_ms` are those of the recording as it was made, also where it is compressed now.
+    """
 
     __tablename__ = "recordings"
 
@@ -85,3 +91,38 @@ class Recording(Base):
     stored_at: Mapped[datetime]
 
     call: Mapped[Call] = relationship(back_populates="recording")
+
+
+class ChainLink(Base):
+    """A link of the chain over the store's files, as `recordings.chain.Link` describes it; never changed or deleted.
+
+    It outlives the call's rows, so it refers to none.
+    """
+
+    __tablename__ = "chain_links"
+    __table_args__ = (Index("ix_chain_links_day", "day", "position"), Index("ix_chain_links_path", "path", "position"))
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    day: Mapped[str] = mapped_column(String(10))
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(String(16))
+    call_id: Mapped[str] = mapped_column(String(32), index=True)
+    path: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    content_sha256: Mapped[str] = mapped_column(String(64))
+    note: Mapped[str] = mapped_column(String(255), default="")
+    previous: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class ChainHead(Base):
+    """The end of the chain, one row: whoever adds links holds its lock. `listed`: the last link that a manifest has."""
+
+    __tablename__ = "chain_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int]
+    day: Mapped[str] = mapped_column(String(10))
+    digest: Mapped[str] = mapped_column(String(64))
+    listed: Mapped[int]

@@ -1,5 +1,8 @@
 """Queries for calls and recordings."""
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -14,3 +17,14 @@ def find_call(session: Session, call_id: str) -> Call | None:
 def find_recording(session: Session, call_id: str) -> Recording | None:
     """The recording of a call, or None."""
     return session.scalars(select(Recording).where(Recording.call_id == call_id)).one_or_none()
+
+
+def recording_at(session: Session, path: str) -> Recording | None:
+    """The recording whose file that is, or None."""
+    return session.scalars(select(Recording).where(Recording.path == path).limit(1)).one_or_none()
+
+
+def recordings_stored_on(session: Session, day: datetime) -> Sequence[Recording]:
+    """The recordings that were stored within a day from `day` on."""
+    within = (Recording.stored_at >= day, Recording.stored_at < day + timedelta(days=1))
+    return session.scalars(select(Recording).where(*within).order_by(Recording.id)).all()

@@ -1,11 +1,10 @@
 """Turns what a finished call left in the spool into its rows and stored files, exactly once."""
 
-import hashlib
 import logging
 import wave
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from sqlalchemy.orm import Session
 from hotline.errors import InvalidInputError
 from ivr.journal import AUDIO_SUFFIX, JOURNAL_SUFFIX, Journal, JournalEntry
 from recordings import repository
+from recordings.chain import StoredFile
+from recordings.chain_repository import Addition, append_links
 from recordings.models import FLOW, INBOUND, Call, Recording
 from recordings.peaks import peaks_of, serialize_peaks
 from recordings.quality import quality_of
@@ -43,8 +44,7 @@ _COLUMNS = {
 class StoredAudio:
     """A call's WAV as it lies in the store."""
 
-    name: str
-    sha256: str
+    file: StoredFile
     size_bytes: int
     channels: int
     sample_rate: int
@@ -52,35 +52,56 @@ class StoredAudio:
     repaired: bool
 
 
+@dataclass(frozen=True)
+class StoredCall:
+    """What `store_call` put into the store: every file, and of the WAV more."""
+
+    audio: StoredAudio | None
+    files: tuple[StoredFile, ...]
+
+
 def stored_name(journal: Journal, suffix: str) -> str:
     """The name of a call's file in the store: a folder a day (UTC) of the call's first journal entry."""
     return f"{started_at(journal):%Y/%m/%d}/{journal.call_id}{suffix}"
 
 
-def store_audio(journal: Journal, *, store: RecordingStore) -> StoredAudio | None:
-    """Copies the call's WAV and its peaks into the store; repeating it changes nothing. Touches no database.
+def store_call(journal: Journal, *, store: RecordingStore, known: frozenset[str] = frozenset()) -> StoredCall:
+    """Copies a finished call's WAV, its peaks, tracks and journal into the store. Touches no database.
 
-    None where the spool has no WAV, or one that cannot be read: that is kept in the store as `.wav.damaged`.
+    `known`: names that the chain has already, which are left alone. Without a WAV in the spool, or with one that cannot
+    be read, there is no audio; the latter is kept as `.wav.damaged`.
     """
+    files: list[StoredFile] = []
+    audio = _store_audio(journal, store=store, known=known, files=files)
+    for track in journal.track_paths():
+        name = stored_name(journal, track.name.removeprefix(journal.call_id))
+        if name not in known:
+            files.append(store.put(track, name))
+    name = stored_name(journal, JOURNAL_SUFFIX)
+    if name not in known:
+        files.append(store.put(journal.path, name))
+    return StoredCall(audio, tuple(files))
+
+
+def _store_audio(
+    journal: Journal, *, store: RecordingStore, known: frozenset[str], files: list[StoredFile]
+) -> StoredAudio | None:
     path = journal.audio_path
-    if not path.exists():
-        return None
     name = stored_name(journal, AUDIO_SUFFIX)
+    if not path.exists() or {name, name + DAMAGED_SUFFIX} & known:
+        return None
     try:
         repaired = repair_wav(path)
         samples, sample_rate = _read_wav(path)
     except (InvalidInputError, wave.Error, EOFError) as error:
         log.error("call %s: recording cannot be read: %s", journal.call_id, error)
-        store.put(path, name + DAMAGED_SUFFIX)
-        remove_recording(path)  # from here on the call is one without a recording
+        files.append(store.put(path, name + DAMAGED_SUFFIX))
         return None
-    store.put(path, name)
-    store.put_bytes(serialize_peaks(peaks_of(samples, sample_rate=sample_rate)), peaks_name(name))
-    with open(path, "rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    file = store.put(path, name)
+    files.append(file)
+    files.append(store.put_bytes(serialize_peaks(peaks_of(samples, sample_rate=sample_rate)), peaks_name(name)))
     return StoredAudio(
-        name=name,
-        sha256=digest,
+        file=file,
         size_bytes=path.stat().st_size,
         channels=samples.shape[1],
         sample_rate=sample_rate,
@@ -90,23 +111,24 @@ def store_audio(journal: Journal, *, store: RecordingStore) -> StoredAudio | Non
 
 
 def peaks_name(audio_name: str) -> str:
-    """The name of the peaks that belong to a stored WAV."""
-    return audio_name.removesuffix(AUDIO_SUFFIX) + PEAKS_SUFFIX
+    """The name of the peaks that belong to a stored recording, whatever its format."""
+    return str(PurePosixPath(audio_name).with_suffix(PEAKS_SUFFIX))
 
 
-def ingest_recording(session: Session, *, journal: Journal, audio: StoredAudio | None, now: datetime) -> Call:
-    """The call's rows: made from the journal where they are missing, as they are where they exist."""
+def ingest_recording(session: Session, *, journal: Journal, stored: StoredCall, now: datetime) -> Call:
+    """The call's rows, made from the journal where they are missing, and the links of what was stored."""
     call = repository.find_call(session, journal.call_id)
     if call is None:
         call = _call_from_journal(journal, now=now)
         session.add(call)
         session.flush()
+    audio = stored.audio
     if audio is not None and repository.find_recording(session, call.id) is None:
         session.add(
             Recording(
                 call_id=call.id,
-                path=audio.name,
-                sha256=audio.sha256,
+                path=audio.file.name,
+                sha256=audio.file.content_sha256,
                 size_bytes=audio.size_bytes,
                 channels=audio.channels,
                 sample_rate=audio.sample_rate,
@@ -116,15 +138,15 @@ def ingest_recording(session: Session, *, journal: Journal, audio: StoredAudio |
             )
         )
         session.flush()
+    if stored.files:
+        append_links(session, [Addition(file) for file in stored.files], call_id=call.id, now=now)
     return call
 
 
-def archive(journal: Journal, *, store: RecordingStore) -> None:
+def archive(journal: Journal) -> None:
     """Takes a call out of the spool once its rows are committed; the journal last: while it is there, all repeats."""
     for track in journal.track_paths():
-        store.put(track, stored_name(journal, track.name.removeprefix(journal.call_id)))
         remove_recording(track)
-    store.put(journal.path, stored_name(journal, JOURNAL_SUFFIX))
     remove_recording(journal.audio_path)
     journal.path.unlink(missing_ok=True)
 

@@ -4,12 +4,13 @@ Names are relative POSIX paths (`2026/01/05/<call id>.wav`). A name holds either
 """
 
 import contextlib
+import hashlib
 import io
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -17,7 +18,10 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from hotline.errors import ConfigurationError, InvalidInputError, NotFoundError, UnavailableError
+from hotline.settings import Settings
+from recordings.chain import StoredFile
 
+_PIECE = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
@@ -31,14 +35,14 @@ class RecordingStore:
             raise ConfigurationError(f"recordings_url: {error}", hint="S3 needs `pip install 'hotline[s3]'`") from error
         self._root = root.rstrip("/")
 
-    def put(self, source: Path, name: str) -> None:
+    def put(self, source: Path, name: str) -> StoredFile:
         """Stores a file; what was under `name` is replaced in one step. On a disk it is synced before this returns."""
         with open(source, "rb") as content:
-            self._write(content, name)
+            return self._write(content, name)
 
-    def put_bytes(self, content: bytes, name: str) -> None:
+    def put_bytes(self, content: bytes, name: str) -> StoredFile:
         """Stores `content`, as `put` does."""
-        self._write(io.BytesIO(content), name)
+        return self._write(io.BytesIO(content), name)
 
     def open(self, name: str) -> BinaryIO:
         """A seekable binary file to read ranges from; the caller closes it. `NotFoundError` where there is none."""
@@ -46,9 +50,45 @@ class RecordingStore:
             return cast(BinaryIO, self._files.open(self._path(name), "rb"))
 
     def size(self, name: str) -> int:
-        """Bytes under `name`; `NotFoundError` where there is none."""
+        """Bytes under `name` as they lie in the store; `NotFoundError` where there is none."""
         with self._errors(name):
             return int(self._files.size(self._path(name)))
+
+    def digest(self, name: str) -> str:
+        """The SHA-256, in hexadecimal, of the bytes under `name` as they lie in the store."""
+        with self._errors(name), self._files.open(self._path(name), "rb") as file:
+            digest = hashlib.sha256()
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+            return digest.hexdigest()
+
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder and those below it, sorted; none where there is no such folder."""
+        with self._errors(folder):
+            try:
+                found = self._files.find(self._path(folder))
+            except FileNotFoundError:
+                return []
+        return sorted(path.removeprefix("/") for path in (item.removeprefix(self._root) for item in found))
+
+    def folders(self, folder: str = "") -> list[str]:
+        """The folders in a folder, sorted; without one, those of the store."""
+        with self._errors(folder):
+            try:
+                found = self._files.ls(self._path(folder) if folder else self._root, detail=True)
+            except FileNotFoundError:
+                return []
+        return sorted(
+            item["name"].rstrip("/").removeprefix(self._root).removeprefix("/")
+            for item in found
+            if item["type"] == "directory"
+        )
+
+    def modified_at(self, name: str) -> datetime:
+        """When what is under `name` was put there, by the store's clock."""
+        with self._errors(name):
+            at: datetime = self._files.modified(self._path(name))
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
     def exists(self, name: str) -> bool:
         """Whether `name` holds a file."""
@@ -60,23 +100,31 @@ class RecordingStore:
         with contextlib.suppress(NotFoundError), self._errors(name):
             self._files.rm_file(self._path(name))
 
-    def _write(self, content: BinaryIO, name: str) -> None:
+    def _write(self, content: BinaryIO, name: str) -> StoredFile:
         path = self._path(name)
         with self._errors(name):
             if not isinstance(self._files, LocalFileSystem):  # an object appears whole, when it is closed
                 with self._files.open(path, "wb") as target:
-                    shutil.copyfileobj(content, target)
-                return
+                    return self._copy(content, target, name)
             partial = Path(f"{path}.{uuid.uuid4().hex}.part")
             partial.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with open(partial, "wb") as target:
-                    shutil.copyfileobj(content, target)
+                    stored = self._copy(content, target, name)
                     target.flush()
                     os.fsync(target.fileno())
                 os.replace(partial, path)
+                return stored
             finally:
                 partial.unlink(missing_ok=True)
+
+    def _copy(self, content: BinaryIO, target: BinaryIO, name: str) -> StoredFile:
+        digest, size = hashlib.sha256(), 0
+        while piece := content.read(_PIECE):
+            digest.update(piece)
+            target.write(piece)
+            size += len(piece)
+        return StoredFile(name=name, sha256=digest.hexdigest(), size_bytes=size, content_sha256=digest.hexdigest())
 
     def _path(self, name: str) -> str:
         if not _NAME.fullmatch(name):
@@ -91,3 +139,8 @@ class RecordingStore:
             raise NotFoundError(f"the recording store has no {name}") from error
         except OSError as error:  # botocore's errors reach us as these, too
             raise UnavailableError(f"recording store: {name}: {error}") from error
+
+
+def open_store(settings: Settings) -> RecordingStore:
+    """The site's recording store."""
+    return RecordingStore(settings.effective_recordings_url())

@@ -24,9 +24,11 @@ from hotline.errors import InvalidInputError, UnavailableError
 from hotline.jobs import Jobs
 from hotline.settings import Settings
 from ivr.journal import JOURNAL_SUFFIX, Journal
+from recordings.chain_repository import paths_of_call
 from recordings.models import Call
 from recordings.repository import find_recording
-from recordings.service import archive, ingest_recording, store_audio
+from recordings.service import archive, ingest_recording, store_call
+from recordings.spare import remove_recording
 from recordings.store import RecordingStore
 from tickets import lookup, repository
 from tickets.call_facts import CallFacts
@@ -105,16 +107,21 @@ class TicketJobs:
         if journal is None or not journal.closed:
             return
         with self._database.reading() as session:
-            stored = find_recording(session, journal.call_id) is not None
-        audio = None if stored else store_audio(journal, store=self._store)
+            known = paths_of_call(session, journal.call_id)
+        stored = store_call(journal, store=self._store, known=known)
         with self._database.transaction() as session:
-            call = ingest_recording(session, journal=journal, audio=audio, now=self._clock.now())
+            call = ingest_recording(session, journal=journal, stored=stored, now=self._clock.now())
+            recorded = find_recording(session, call.id) is not None
+        if (
+            not recorded
+        ):  # one that cannot be read is in the store now: from here on the call is one without a recording
+            remove_recording(journal.audio_path)
         transcribed = self._transcribe(journal, call)
         ticket = self._ticket(journal, call)
         if ticket is not None:
             self._publish("ticket.created", ticket_id=ticket.id, number=ticket.number, call_id=call.id)
         if transcribed:
-            archive(journal, store=self._store)
+            archive(journal)
 
     def sweep_spool(self) -> None:
         """Hands in the finished calls that still lie in the spool: their job was lost, or waits for a recognizer.

@@ -1,4 +1,4 @@
-"""The worker process: runs jobs, sweeps the spool, places survey calls and reports that it lives. Holds no state."""
+"""The worker process: runs jobs, sweeps spool and store, places survey calls, reports that it lives. Holds no state."""
 
 import logging
 import threading
@@ -12,7 +12,8 @@ from hotline.probes import HEARTBEAT_S
 from hotline.settings import Settings
 from hotline.valkey_commands import open_commands
 from hotline.wiring.database import open_database
-from recordings.store import RecordingStore
+from recordings.jobs import RecordingJobs
+from recordings.store import open_store
 from tickets.jobs import TicketJobs
 from tickets.survey_jobs import SurveyJobs
 
@@ -30,17 +31,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
     database = open_database(settings)
     bus = ValkeyBus(settings.effective_valkey_url())
     jobs = ValkeyJobs(settings.effective_valkey_url())
-    ticket_jobs = TicketJobs(
-        settings=settings,
-        database=database,
-        jobs=jobs,
-        bus=bus,
-        store=RecordingStore(settings.effective_recordings_url()),
-        clock=clock,
-    )
+    store = open_store(settings)
+    ticket_jobs = TicketJobs(settings=settings, database=database, jobs=jobs, bus=bus, store=store, clock=clock)
+    recording_jobs = RecordingJobs(settings=settings, database=database, jobs=jobs, store=store, clock=clock)
     commands = open_commands(settings)
     survey_jobs = SurveyJobs(settings=settings, database=database, jobs=jobs, commands=commands, clock=clock)
-    functions: dict[str, JobFunction] = ticket_jobs.functions() | survey_jobs.functions()
+    functions: dict[str, JobFunction] = ticket_jobs.functions() | survey_jobs.functions() | recording_jobs.functions()
     worker = jobs.run(functions, threads=WORKER_THREADS, urgent_threads=URGENT_THREADS)
     log.info("working on %s", ", ".join(sorted(functions)))
     next_sweep = 0.0
@@ -49,7 +45,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             bus.put_state("worker", settings.node, {"at": clock.now().isoformat()}, ttl_s=3 * HEARTBEAT_S)
             if clock.monotonic() >= next_sweep:
                 next_sweep = clock.monotonic() + SWEEP_S
-                sweep(ticket_jobs.sweep_spool, survey_jobs.sweep)
+                sweep(ticket_jobs.sweep_spool, survey_jobs.sweep, recording_jobs.sweep)
         except UnavailableError as error:
             log.warning("waiting: %s", error)
         stop.wait(HEARTBEAT_S)

@@ -96,7 +96,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bo
     monkeypatch.setattr(owner, name, killed)
 
 
-STEPS = ["store_audio", "ingest_recording", "transcribe_call", "store_transcript", "create_ticket", "archive"]
+STEPS = ["store_call", "ingest_recording", "transcribe_call", "store_transcript", "create_ticket", "archive"]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -14,9 +14,10 @@ from hotline.db import Database
 from hotline.errors import InvalidInputError
 from ivr.journal import Journal, JournalWriter
 from ivr.media.types import DirectionQuality, StreamQuality
+from recordings.chain_repository import paths_of_call
 from recordings.models import Call, CallQuality, Recording
 from recordings.repository import find_call, find_recording
-from recordings.service import archive, ingest_recording, store_audio
+from recordings.service import archive, ingest_recording, store_call
 from recordings.store import RecordingStore
 
 START = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
@@ -62,9 +63,11 @@ def write_wav(journal_path: Path, *, seconds: float = 2.0, channels: int = 2, wi
 
 
 def ingest(database: Database, journal: Journal, store: RecordingStore) -> Call:
-    audio = store_audio(journal, store=store)
+    with database.reading() as session:
+        known = paths_of_call(session, journal.call_id)
+    stored = store_call(journal, store=store, known=known)
     with database.transaction() as session:
-        return ingest_recording(session, journal=journal, audio=audio, now=NOW)
+        return ingest_recording(session, journal=journal, stored=stored, now=NOW)
 
 
 def test_call_and_recording_become_rows(database: Database, store: RecordingStore, tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ def test_unreadable_wav_gives_a_call_and_is_kept(
 def test_eight_bit_wav_counts_as_unreadable(store: RecordingStore, tmp_path: Path) -> None:
     path = write_journal(tmp_path)
     write_wav(path, width=1)
-    assert store_audio(Journal.read(path), store=store) is None
+    assert store_call(Journal.read(path), store=store).audio is None
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3])
@@ -132,17 +135,17 @@ def test_wav_that_ends_within_a_sample_is_kept_up_to_there(store: RecordingStore
     path = write_journal(tmp_path)
     audio = write_wav(path)
     os.truncate(audio, audio.stat().st_size - lost)
-    stored = store_audio(Journal.read(path), store=store)
+    stored = store_call(Journal.read(path), store=store).audio
     assert stored is not None
     assert stored.repaired
-    with store.open(stored.name) as opened, wave.open(opened) as reader:
+    with store.open(stored.file.name) as opened, wave.open(opened) as reader:
         assert (reader.getnframes(), len(reader.readframes(20_000))) == (15_999, 4 * 15_999)
 
 
 def test_recording_without_a_sample_is_kept_as_it_is(store: RecordingStore, tmp_path: Path) -> None:
     path = write_journal(tmp_path)
     write_wav(path, seconds=0)
-    audio = store_audio(Journal.read(path), store=store)
+    audio = store_call(Journal.read(path), store=store).audio
     assert audio is not None
     assert audio.duration_ms == 0
 
@@ -150,7 +153,7 @@ def test_recording_without_a_sample_is_kept_as_it_is(store: RecordingStore, tmp_
 def test_recording_of_a_crashed_media_process_is_marked_repaired(store: RecordingStore, tmp_path: Path) -> None:
     path = write_journal(tmp_path, reason="media_crashed")
     write_wav(path)
-    audio = store_audio(Journal.read(path), store=store)
+    audio = store_call(Journal.read(path), store=store).audio
     assert audio is not None
     assert audio.repaired
 
@@ -237,7 +240,7 @@ def test_journal_without_a_readable_line_is_refused(store: RecordingStore, tmp_p
     path.write_text("{torn")
     write_wav(path)
     with pytest.raises(InvalidInputError, match="no readable line"):
-        store_audio(Journal.read(path), store=store)
+        store_call(Journal.read(path), store=store)
 
 
 def test_archiving_moves_the_journal_beside_the_recording(store: RecordingStore, tmp_path: Path) -> None:
@@ -245,8 +248,8 @@ def test_archiving_moves_the_journal_beside_the_recording(store: RecordingStore,
     write_wav(path)
     content = path.read_bytes()
     journal = Journal.read(path)
-    store_audio(journal, store=store)
-    archive(journal, store=store)
+    store_call(journal, store=store)
+    archive(journal)
     assert list(path.parent.iterdir()) == []
     with store.open("2026/01/05/c1.jsonl") as opened:
         assert opened.read() == content
@@ -257,7 +260,9 @@ def test_archiving_keeps_the_tracks_of_participants(store: RecordingStore, tmp_p
     write_wav(path)
     track = write_wav(path.with_name("c1.8001-1.jsonl"), channels=1)
     other = write_wav(path.with_name("c12.8001-1.jsonl"), channels=1)
-    archive(Journal.read(path), store=store)
+    journal = Journal.read(path)
+    store_call(journal, store=store)
+    archive(journal)
     assert store.exists("2026/01/05/c1.8001-1.wav")
     assert not track.exists()
     assert other.exists(), "another call's"

@@ -1,0 +1,81 @@
+"""`hotline recordings ...`: prove the recordings that are kept."""
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from hotline.clock import SystemClock
+from hotline.errors import InvalidInputError
+from hotline.settings import load_settings
+
+if TYPE_CHECKING:
+    from recordings.verification import Report
+
+app = typer.Typer(no_args_is_help=True, help="录音的核验与保管")
+out = Console()
+err = Console(stderr=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象")]
+SHOWN = 20
+
+
+@app.command("verify", help="按哈希链核验录音：缺失、改动、多出、未入链；有问题时退出码为 1")
+def verify(
+    day: Annotated[str, typer.Option(help="只核验这一天（UTC），例如 2026-01-05")] = "",
+    first: Annotated[str, typer.Option("--from", help="从这一天起")] = "",
+    last: Annotated[str, typer.Option("--to", help="到这一天止")] = "",
+    head: Annotated[str, typer.Option(help="以前记下的链尾摘要，必须仍在链中")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Read every stored file again and compare it with the hash chain, the chain with its manifests and rows."""
+    from hotline.wiring.database import open_database
+    from recordings.store import open_store
+    from recordings.verification import Verification
+
+    if day and (first or last):
+        raise InvalidInputError("--day 与 --from、--to 只能用一种")
+    settings = load_settings()
+    with closing(open_database(settings)) as database, err.status("核验") as status:
+        verification = Verification(
+            database,
+            open_store(settings),
+            clock=SystemClock(),
+            progress=lambda path: status.update(f"核验 {escape(path)}"),
+        )
+        report = verification.run(first=day or first, last=day or last, known_head=head.lower())
+    if as_json:
+        typer.echo(json.dumps({**asdict(report), "sound": report.sound}, ensure_ascii=False))
+    else:
+        _show(report)
+    raise typer.Exit(0 if report.sound else 1)
+
+
+def _show(report: "Report") -> None:
+    from recordings.verification import PROBLEMS, by_kind
+
+    span = f"{report.first_day} 至 {report.last_day}（UTC）：" if report.first_day else ""
+    _say(f"{span}{report.links} 个环节，读取 {report.files} 个文件 {report.size_bytes / 1e6:.1f} MB")
+    if report.removed or report.replaced:
+        _say(f"其中依规删除 {report.removed}，重新加密 {report.replaced}")
+    if report.repaired:
+        _say(f"{report.repaired} 条录音因中断被修复过，内容到中断为止")
+    if report.awaiting_manifest:
+        _say(f"{report.awaiting_manifest} 个环节尚未写入存储里的清单")
+    for kind, findings in by_kind(report.findings):
+        out.print(f"[red]✗[/] {PROBLEMS[kind]}：{len(findings)}", highlight=False)
+        for finding in findings[:SHOWN]:
+            _say(f"    {finding.day} {finding.subject}: {finding.message}")
+        if len(findings) > SHOWN:
+            _say(f"    …… 其余 {len(findings) - SHOWN} 项见 --json")
+    if report.sound:
+        out.print("[green]✓[/] 没有问题", highlight=False)
+    _say(f"链尾 {report.head}")
+
+
+def _say(text: str) -> None:
+    out.print(escape(text), highlight=False, soft_wrap=True)
