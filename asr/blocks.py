@@ -10,10 +10,10 @@ def bytes_of(milliseconds: int, sample_rate: int) -> int:
 
 
 class Blocks:
-    """Collects s16le mono audio at `sample_rate` into blocks of `BLOCK_MS`."""
+    """Collects s16le mono audio at `sample_rate` into blocks of `block_ms`."""
 
-    def __init__(self, sample_rate: int) -> None:
-        self._size = bytes_of(BLOCK_MS, sample_rate)
+    def __init__(self, sample_rate: int, *, block_ms: int = BLOCK_MS) -> None:
+        self._size = bytes_of(block_ms, sample_rate)
         self._held = bytearray()
 
     def push(self, pcm: bytes) -> list[bytes]:

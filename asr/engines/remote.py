@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from asr.blocks import Blocks
+from asr.blocks import BLOCK_MS, Blocks
 from asr.protocol import EOF, HEALTH_PATH, Config, Health, parse_reply
 from asr.recognizer import Capabilities, ModelInfo, Partial, RecognitionEvent, RecognitionStream
 from hotline.errors import ConfigurationError, ProtocolError, UnavailableError
@@ -50,10 +50,13 @@ def read_remote_model(url: str, *, timeout_s: float = TIMEOUT_S) -> ModelInfo:
 class RemoteRecognizer:
     """Opens a connection for each stream."""
 
-    def __init__(self, url: str, *, sample_rate: int = 8000, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, *, sample_rate: int = 8000, timeout_s: float = TIMEOUT_S, block_ms: int = BLOCK_MS
+    ) -> None:
         """`sample_rate` is that of the audio: the server brings it to its model's. Raises `UnavailableError`."""
         self._url = url
         self._timeout_s = timeout_s
+        self._block_ms = block_ms
         self.model = read_remote_model(url, timeout_s=timeout_s)
         self.capabilities = Capabilities(
             streaming=True, word_times=True, confidence=True, hotwords=False, sample_rate=sample_rate
@@ -64,16 +67,17 @@ class RemoteRecognizer:
 
         It takes phrases as its own model does; one that cannot closes the connection at the first audio.
         """
-        return RemoteStream(self._url, Config(self.capabilities.sample_rate, phrases=tuple(phrases)), self._timeout_s)
+        config = Config(self.capabilities.sample_rate, phrases=tuple(phrases))
+        return RemoteStream(self._url, config, timeout_s=self._timeout_s, block_ms=self._block_ms)
 
 
 class RemoteStream:
     """One connection: a block of audio goes out, its reply comes back. Closed by `finish` or the first failure."""
 
-    def __init__(self, url: str, config: Config, timeout_s: float) -> None:
+    def __init__(self, url: str, config: Config, *, timeout_s: float, block_ms: int) -> None:
         self._url = url
         self._timeout_s = timeout_s
-        self._blocks = Blocks(config.sample_rate)
+        self._blocks = Blocks(config.sample_rate, block_ms=block_ms)
         self._shown: RecognitionEvent | None = None
         self._finished = False
         self._stack = ExitStack()
