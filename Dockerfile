@@ -16,7 +16,7 @@ FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 hotline \
     && useradd --uid 10001 --gid hotline --home-dir /var/lib/hotline --no-create-home --shell /usr/sbin/nologin hotline \
     && cd /var/lib && install -d -o hotline -g hotline -m 0750 \
-        hotline hotline/spool hotline/recordings hotline/certificates
+        hotline hotline/spool hotline/recordings hotline/certificates hotline/site
 COPY --from=build /opt/hotline /opt/hotline
 ENV PATH=/opt/hotline/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from asr.batch import transcribe_file
 from asr.engines.remote import read_remote_model
+from asr.misheard import Corrector
 from asr.models import Segment, Transcript
 from asr.recognizer import Final, ModelInfo, Word
 from asr.repository import EDIT, latest_transcript, make_current, next_version, transcript_of_origin
-from asr.text import display
+from asr.text import NO_CORRECTOR, display
 from hotline.errors import NotFoundError, UnavailableError
 from ivr.journal import Journal
 
@@ -49,12 +50,12 @@ class Utterance:
         return Final(self.words)
 
 
-def recognized(speaker: str, words: tuple[Word, ...]) -> Utterance:
+def recognized(speaker: str, words: tuple[Word, ...], corrector: Corrector = NO_CORRECTOR) -> Utterance:
     """An utterance as the recognizer heard it."""
-    return Utterance(speaker=speaker, text=display(words).text, words=words)
+    return Utterance(speaker=speaker, text=display(words, corrector).text, words=words)
 
 
-def segments_from_journal(journal: Journal) -> list[Utterance]:
+def segments_from_journal(journal: Journal, corrector: Corrector = NO_CORRECTOR) -> list[Utterance]:
     """Captions of all speakers and our side's announcements (speaker "hotline") by their start.
 
     The words of an announcement are its characters, spread evenly. A line that makes no sense is skipped.
@@ -67,7 +68,7 @@ def segments_from_journal(journal: Journal) -> list[Utterance]:
                     Word(text, start, end, confidence) for text, start, end, confidence in entry.data["words"]
                 )
                 if words:
-                    utterances.append(recognized(str(entry.data["speaker"]), words))
+                    utterances.append(recognized(str(entry.data["speaker"]), words, corrector))
             elif entry.kind == "prompt" and str(entry.data["text"]).strip():
                 utterances.append(_announcement(str(entry.data["text"]), entry.data["start_ms"], entry.data["end_ms"]))
         except (KeyError, TypeError, ValueError) as error:
@@ -76,14 +77,14 @@ def segments_from_journal(journal: Journal) -> list[Utterance]:
 
 
 def transcribe_call(
-    journal: Journal, *, audio_path: Path, asr_url: str
+    journal: Journal, *, audio_path: Path, asr_url: str, corrector: Corrector = NO_CORRECTOR
 ) -> tuple[Literal["live", "batch"], ModelInfo, list[Utterance]]:
     """Origin, model and utterances of a call; touches no database, so no transaction is open while it works.
 
     Raises `UnavailableError` where the recording must be transcribed and the recognizer is away, `InvalidInputError`
     for a recording that is no WAV. Without a recording the captions that there are have to do.
     """
-    utterances = segments_from_journal(journal)
+    utterances = segments_from_journal(journal, corrector)
     captions = list(journal.all("captions"))
     if not captions or not all(entry.data.get("complete") is True for entry in captions):
         try:
@@ -92,7 +93,8 @@ def transcribe_call(
             log.warning("call %s has no recording: its transcript is what the captions got", journal.call_id)
         else:
             others = [item for item in utterances if item.speaker != CALLER]
-            return "batch", model, _in_order([*others, *(recognized(CALLER, final.words) for final in finals)])
+            heard = [recognized(CALLER, final.words, corrector) for final in finals]
+            return "batch", model, _in_order([*others, *heard])
     return "live", _live_model(captions[-1].data if captions else {}, asr_url), utterances
 
 

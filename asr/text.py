@@ -7,21 +7,26 @@ click seeks.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import accumulate, pairwise
 
 from asr.figures import figures
+from asr.misheard import Corrector, Misheard
 from asr.recognizer import Word
 
 COMMA_GAP_MS = 300
 STOP_GAP_MS = 700
 QUESTION_ENDINGS = ("吗", "呢")
+NO_CORRECTOR = Corrector()
 
 
 @dataclass(frozen=True)
 class DisplayText:
-    """`word_of[i]` is the index of the word that character i of `text` came from."""
+    """`word_of[i]` is the index of the word that character i of `text` came from; `misheard` lies in the
+    joined words."""
 
     text: str
     word_of: tuple[int, ...]
+    misheard: tuple[Misheard, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.text) != len(self.word_of):
@@ -36,21 +41,31 @@ def join_words(words: Sequence[str]) -> str:
     return text
 
 
-def display(words: Sequence[Word]) -> DisplayText:
-    """The readable text of one utterance: figures for digit runs, ， and 。 by the length of pauses."""
+def display(words: Sequence[Word], corrector: Corrector = NO_CORRECTOR) -> DisplayText:
+    """The readable text of one utterance: names as they are written, figures for spoken numbers, marks for pauses."""
+    corrections = corrector.find("".join(word.text for word in words), {*accumulate(len(word.text) for word in words)})
     shown: list[tuple[str, int]] = []
-    for index, word in enumerate(words):
+    for index, word in enumerate(_corrected(words, corrections)):
         if index:
-            gap_ms = word.start_ms - words[index - 1].end_ms
+            gap_ms = words[index].start_ms - words[index - 1].end_ms
             if gap_ms >= COMMA_GAP_MS:
                 shown.append((_stop(words[index - 1].text) if gap_ms >= STOP_GAP_MS else "，", index - 1))
-            elif _latin(words[index - 1].text[-1]) and _latin(word.text[0]):
+            elif _latin(words[index - 1].text[-1]) and _latin(word[0]):
                 shown.append((" ", index - 1))
-        shown += [(character, index) for character in word.text]
+        shown += [(character, index) for character in word]
     shown = _figures(shown)
     if words:
         shown.append((_stop(words[-1].text), len(words) - 1))
-    return DisplayText("".join(character for character, _ in shown), tuple(index for _, index in shown))
+    return DisplayText("".join(character for character, _ in shown), tuple(index for _, index in shown), corrections)
+
+
+def _corrected(words: Sequence[Word], corrections: Sequence[Misheard]) -> list[str]:
+    """The words' texts, of the same lengths, with names as they are meant."""
+    text = list("".join(word.text for word in words))
+    for correction in corrections:
+        text[correction.start : correction.end] = correction.meant
+    ends = [0, *accumulate(len(word.text) for word in words)]
+    return ["".join(text[start:end]) for start, end in pairwise(ends)]
 
 
 def aligned(text: str, words: Sequence[Word]) -> DisplayText:

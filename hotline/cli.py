@@ -17,9 +17,11 @@ from rich.table import Table
 from hotline import __version__
 from hotline.cli_asr import app as asr_app
 from hotline.cli_control import app as control_app
+from hotline.cli_places import app as places_app
 from hotline.cli_recordings import app as recordings_app
 from hotline.cli_survey import app as survey_app
 from hotline.cli_trunks import trunks
+from hotline.cli_words import app as words_app
 from hotline.clock import SystemClock
 from hotline.errors import HotlineError, InvalidInputError
 from hotline.logs import configure_logging
@@ -40,6 +42,8 @@ app.add_typer(asr_app, name="asr")
 app.add_typer(control_app, name="control")
 app.add_typer(survey_app, name="survey")
 app.add_typer(recordings_app, name="recordings")
+app.add_typer(places_app, name="places")
+app.add_typer(words_app, name="words")
 app.command(help="显示各条中继：是否注册、服务器是否应答、最近的问题")(trunks)
 out = Console()
 err = Console(stderr=True)

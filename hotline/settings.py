@@ -202,8 +202,8 @@ class Settings(BaseSettings):
 
     @property
     def places_path(self) -> Path:
-        """The places that the site imported."""
-        return self.site_dir / "places.yaml"
+        """The places that the site imported, as `tickets.places` reads them."""
+        return self.site_dir / "places.tsv"
 
     @property
     def extensions_path(self) -> Path:

@@ -242,6 +242,7 @@ class AsrSettings(Section):
     max_connections: int = Field(64, ge=1, description="streams a recognizer process holds; one more is refused")
     max_message_bytes: int = Field(1 << 20, ge=16_000, description="largest message a recognizer process takes")
     max_live_calls: int = Field(8, ge=0, description="calls captioned live; more are transcribed after hang-up")
+    correct_names: bool = Field(True, description="names of the site that were misheard are shown as they are written")
     max_words: int = Field(5_000, ge=1, le=100_000, description="words of the site (`hotline words`)")
     allow_demo_model: bool = Field(True, description="false in production: the bundled model refuses to load")
 
@@ -258,6 +259,7 @@ class TicketSettings(Section):
     taxonomy_path: Path = PACKAGE_ROOT / "tickets/data/taxonomy.yaml"
     gazetteer_path: Path = PACKAGE_ROOT / "tickets/data/gazetteer.yaml"
     deadlines_path: Path = PACKAGE_ROOT / "tickets/data/deadlines.yaml"
+    max_places: int = Field(20_000, ge=1, le=200_000, description="places that the site imports (`hotline places`)")
     transcript_patience_s: float = Field(
         120.0, ge=0, description="a recognizer away for so long after a call: the ticket is made without a transcript"
     )

@@ -6,7 +6,8 @@ lead over the second-best answer.
 
 from dataclasses import dataclass
 
-from tickets.phrases import Hit, PhraseSet, sound
+from asr.sounds import sound
+from tickets.phrases import Hit, PhraseSet
 from tickets.taxonomy import Emergency, Taxonomy
 
 EMERGENCY_SCORE = 3.0

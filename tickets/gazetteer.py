@@ -1,18 +1,23 @@
-"""The places of the district and how they are found in recognised speech (`gazetteer.yaml`).
+"""The places of the district and how they are found in recognised speech (`gazetteer.yaml` and what the site imports).
 
 A name is looked for by its characters, then by its sound, then by its sound with one syllable wrong; the longest name
 wins. Short names sound like too much else: by sound only names of three syllables and more count, with one wrong
 syllable only those of four and more.
 """
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from asr.sounds import SoundIndex, sound
+from hotline.errors import ConfigurationError
 from tickets.datafile import Table, load_data_file
-from tickets.phrases import sound
+from tickets.places import MAX_PLACES, Place, merge, parse_table
 
 SOUND_SYLLABLES = 3
 ERROR_SYLLABLES = 4
@@ -98,27 +103,63 @@ class Gazetteer:
         return hits
 
     def _by_sound(self, text: str) -> "list[PlaceHit]":
-        heard = sound(text)
-        hits = []
-        for place in self.spellings:
-            wanted = sound(place.spelling)
-            size = len(wanted)
-            if size < SOUND_SYLLABLES:
-                continue
-            for start in range(len(heard) - size + 1):
-                wrong = sum(a != b for a, b in zip(wanted, heard[start : start + size], strict=True))
-                if wrong == 0 or (wrong == 1 and size >= ERROR_SYLLABLES):
-                    confidence = ONE_WRONG if wrong else BY_SOUND
-                    hits.append(PlaceHit(place, "gazetteer-sound", confidence, start, start + size))
-        return hits
+        return [
+            PlaceHit(hit.item, "gazetteer-sound", ONE_WRONG if hit.wrong else BY_SOUND, hit.start, hit.end)
+            for hit in self._sounds.find(sound(text))
+        ]
+
+    @cached_property
+    def _sounds(self) -> SoundIndex[PlaceName]:
+        return SoundIndex(
+            ((sound(place.spelling), place) for place in self.spellings if len(place.spelling) >= SOUND_SYLLABLES),
+            error_size=ERROR_SYLLABLES,
+        )
 
 
-def load_gazetteer(path: Path) -> Gazetteer:
-    """Reads the file; raises `ConfigurationError` naming file, line and key."""
+def load_gazetteer(path: Path, places_path: Path | None = None, *, limit: int = MAX_PLACES) -> Gazetteer:
+    """Reads the file and, where there are any, the places that the site imported, which count where both have a name.
+
+    Raises `ConfigurationError` naming file, line and what is wrong.
+    """
     file = load_data_file(path, GazetteerFile)
-    spellings = []
-    for item in [*file.towns, *file.places]:
-        town = item.town if isinstance(item, PlaceTable) else item.name
-        spellings.append(PlaceName(item.name, item.name, town, EXACT))
-        spellings.extend(PlaceName(alias, item.name, town, ALIAS) for alias in item.aliases)
-    return Gazetteer(file.district, tuple(sorted(spellings, key=lambda place: -len(place.spelling))))
+    known = [Place(item.name, "town", "", item.aliases) for item in file.towns]
+    known += [Place(item.name, "other", item.town, item.aliases) for item in file.places]
+    given = load_places(places_path, towns={town.name for town in file.towns}, limit=limit) if places_path else ()
+    return Gazetteer(file.district, _spellings(merge(known, given).places))
+
+
+def load_places(path: Path, *, towns: Collection[str], limit: int = MAX_PLACES) -> tuple[Place, ...]:
+    """The places that the site imported, none where there is no file; raises `ConfigurationError`."""
+    try:
+        table = parse_table(path.read_text("utf-8"), towns=towns, limit=limit)
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    if table.faults:
+        raise ConfigurationError("; ".join(f"{path}: {fault}" for fault in table.faults), hint="hotline places check")
+    return table.places
+
+
+def sound_alikes(gazetteer: Gazetteer) -> list[tuple[str, ...]]:
+    """Names of different places that nobody tells apart by ear."""
+    heard: dict[str, dict[str, str]] = {}
+    for place in gazetteer.spellings:
+        if len(place.spelling) >= SOUND_SYLLABLES:
+            heard.setdefault(sound(place.spelling), {})[place.spelling] = place.name
+    return [tuple(names) for names in heard.values() if len(set(names.values())) > 1]
+
+
+def _spellings(places: Sequence[Place]) -> tuple[PlaceName, ...]:
+    """Names, and the aliases that mean one place alone; the longest first."""
+    spellings: dict[str, PlaceName] = {}
+    for place in places:
+        town = place.name if place.kind == "town" else place.town
+        spellings[place.name] = PlaceName(place.name, place.name, town, EXACT)
+    count = Counter(alias for place in places for alias in place.aliases)
+    for place in places:
+        town = place.name if place.kind == "town" else place.town
+        for alias in place.aliases:
+            if alias not in spellings and count[alias] == 1:
+                spellings[alias] = PlaceName(alias, place.name, town, ALIAS)
+    return tuple(sorted(spellings.values(), key=lambda spelling: -len(spelling.spelling)))

@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -32,11 +33,13 @@ from recordings.spare import remove_recording
 from recordings.store import RecordingStore
 from tickets import lookup, repository
 from tickets.call_facts import CallFacts
+from tickets.lexicon import watch_lexicon
 from tickets.models import Ticket, TicketNumber
 from tickets.numbering import LOOKUP_DIGITS
 from tickets.service import (
     CALLER,
     UNTRANSCRIBED,
+    SiteData,
     assign_number,
     complete_ticket,
     create_ticket,
@@ -63,8 +66,14 @@ class TicketJobs:
         self._bus = bus
         self._store = store
         self._clock = clock
-        self._site = load_site_data(settings.tickets)
+        self._site_data = load_site_data(settings.tickets)
+        self._lexicon = watch_lexicon(settings)
         self._survey = load_survey(settings)
+
+    @property
+    def _site(self) -> SiteData:
+        """With the places as they are now."""
+        return replace(self._site_data, gazetteer=self._lexicon.get().gazetteer)
 
     def functions(self) -> dict[str, Callable[..., None]]:
         """The jobs by the names they are handed in under."""
@@ -164,7 +173,10 @@ class TicketJobs:
                 return True
         try:
             origin, model, utterances = transcribe_call(
-                journal, audio_path=journal.audio_path, asr_url=self._settings.effective_asr_url()
+                journal,
+                audio_path=journal.audio_path,
+                asr_url=self._settings.effective_asr_url(),
+                corrector=self._lexicon.get().corrector,
             )
         except UnavailableError:
             waited = (self._clock.now() - call.ended_at).total_seconds()

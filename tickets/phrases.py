@@ -1,23 +1,13 @@
-"""Finds phrases in recognised speech: by their characters, or by their sound where the recognizer wrote homophones.
-
-`sound` maps a text to one code character for each character, so that finds by sound have spans in the text itself.
-"""
+"""Finds phrases in recognised speech: by their characters, or by their sound where the recognizer wrote homophones."""
 
 import re
-import threading
 from dataclasses import dataclass
-from functools import lru_cache
 
-from pypinyin import lazy_pinyin
+from asr.sounds import sound
 
 SOUND_LENGTH = 4  # shorter phrases have too many homophones
 SOUND_FACTOR = 0.75  # what a find by sound weighs of one by characters
 WILDCARD = "*"
-_FIRST_CODE = 0xE000  # Unicode's private use area
-# Pairs that recognizers, telephones and northern and southern speakers mix up.
-_FOLDS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ang", "an"), ("eng", "en"), ("ing", "in"))
-_codes: dict[str, str] = {}
-_codes_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -74,23 +64,6 @@ class PhraseSet:
             if all(hit.phrase != other.phrase and not _overlap(hit, other) for other in kept):
                 kept.append(hit)
         return tuple(sorted(kept, key=lambda hit: hit.start))
-
-
-def sound(text: str) -> str:
-    """One code a character: equal codes sound alike, tones and the folded pairs aside; what is no Han stays."""
-    return "".join(_sound_of(character) for character in text)
-
-
-@lru_cache(maxsize=30_000)
-def _sound_of(character: str) -> str:
-    if not "\u4e00" <= character <= "\u9fff":
-        return character
-    syllable: str = lazy_pinyin(character)[0]
-    for rich, plain in _FOLDS:
-        if syllable.startswith(rich) or (rich.endswith("ng") and syllable.endswith(rich)):
-            syllable = syllable.replace(rich, plain)
-    with _codes_lock:
-        return _codes.setdefault(syllable, chr(_FIRST_CODE + len(_codes)))
 
 
 def _pattern(parts: str, gap: int) -> re.Pattern[str]:

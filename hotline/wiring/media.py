@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from asr.misheard import Corrector
 from asr.recognizer import Final, ModelInfo, Partial
 from asr.stream import CaptionService, StreamEnded
 from asr.text import display
@@ -39,6 +40,7 @@ from ivr.sip import SessionPolicy, SipServer
 from recordings.recorder import RecorderThread, RecordingTrouble, WavRecorder
 from recordings.recovery import recover_spool
 from recordings.spare import adopt_spare
+from tickets.lexicon import watch_lexicon
 
 log = logging.getLogger(__name__)
 
@@ -155,6 +157,7 @@ class _MediaProcess:
         recorders = RecorderThread(spare=self._spare, on_trouble=self._alarm)
         recorders.start()
         self._life.callback(recorders.stop)
+        lexicon = watch_lexicon(settings)
         captions = CaptionService(settings.effective_asr_url(), max_live_calls=settings.asr.max_live_calls)
         self._life.callback(captions.close)
         return CallServices(
@@ -179,7 +182,10 @@ class _MediaProcess:
             if settings.media.tracks
             else None,
             open_captions=lambda call_id, speaker, rate, on_event: captions.open(
-                call_id, speaker=speaker, sample_rate=rate, on_event=lambda event: _translate_caption(event, on_event)
+                call_id,
+                speaker=speaker,
+                sample_rate=rate,
+                on_event=lambda event: _translate_caption(event, on_event, lexicon.get().corrector),
             ),
             codecs=self._codecs,
             directory=self._trunks.directory,
@@ -296,13 +302,15 @@ def _collect(server: SipServer) -> None:
     server.call_later(COLLECT_S, lambda: _collect(server))
 
 
-def _translate_caption(event: Partial | Final | StreamEnded, deliver: Callable[[CaptionEvent], None]) -> None:
+def _translate_caption(
+    event: Partial | Final | StreamEnded, deliver: Callable[[CaptionEvent], None], corrector: Corrector
+) -> None:
     match event:
         case Partial():
             deliver(CaptionPartial(event.text))
         case Final():
             words = tuple((word.text, word.start_ms, word.end_ms, word.confidence) for word in event.words)
-            deliver(CaptionFinal(display(event.words).text, words))
+            deliver(CaptionFinal(display(event.words, corrector).text, words))
         case StreamEnded(complete, None):
             deliver(CaptionsEnded(complete))
         case StreamEnded(complete, ModelInfo(name, engine, demo)):

@@ -18,6 +18,7 @@ from hotline.bus import MemoryBus
 from hotline.db import Database
 from hotline.errors import ConflictError, InvalidInputError, UnavailableError
 from hotline.settings import Settings
+from hotline.site_files import SiteFile
 from recordings.models import Call, Recording
 from tickets.models import Ticket, TicketNumber
 from tickets.numbering import parse_number
@@ -374,3 +375,16 @@ def test_a_call_that_is_nobodys_demand_is_kept_without_a_ticket(site: Site, jour
     assert site.ticket() is None
     assert (site.count(Call), site.count(Recording), site.count(Transcript)) == (1, 1, 1)
     assert site.spooled() == []
+
+
+def test_a_misheard_name_of_an_imported_place_is_shown_as_it_is_written(site: Site) -> None:
+    SiteFile(site.settings.places_path).change(lambda _: "榆林堡村,村,康庄镇,\n")
+    leave_call(site, said=("我 家 在 鱼林 堡 村 路灯 坏 了",))
+    site.ingest()
+    ticket = site.ticket()
+    assert ticket is not None
+    assert (ticket.address, ticket.place) == ("榆林堡村", "康庄镇")
+    with site.database.reading() as session:
+        segment = session.scalars(select(Segment).where(Segment.speaker == "caller")).one()
+    assert "榆林堡村" in segment.text
+    assert [word[0] for word in segment.words][3:6] == ["鱼林", "堡", "村"]  # the words stay as they were heard
