@@ -1,4 +1,5 @@
-"""Words to the text people read, and back: pauses become punctuation, spoken digits become figures. Pure.
+"""Words to the text people read, and back: marks between them, figures for spoken numbers, names as they are written.
+Pure.
 
 The words stay as the engine gave them; `DisplayText` knows for every character which word it came from, so that a
 click seeks.
@@ -11,11 +12,9 @@ from itertools import accumulate, pairwise
 
 from asr.figures import figures
 from asr.misheard import Corrector, Misheard
+from asr.punctuation import marks
 from asr.recognizer import Word
 
-COMMA_GAP_MS = 300
-STOP_GAP_MS = 700
-QUESTION_ENDINGS = ("吗", "呢")
 NO_CORRECTOR = Corrector()
 
 
@@ -45,17 +44,13 @@ def display(words: Sequence[Word], corrector: Corrector = NO_CORRECTOR) -> Displ
     """The readable text of one utterance: names as they are written, figures for spoken numbers, marks for pauses."""
     corrections = corrector.find("".join(word.text for word in words), {*accumulate(len(word.text) for word in words)})
     shown: list[tuple[str, int]] = []
-    for index, word in enumerate(_corrected(words, corrections)):
-        if index:
-            gap_ms = words[index].start_ms - words[index - 1].end_ms
-            if gap_ms >= COMMA_GAP_MS:
-                shown.append((_stop(words[index - 1].text) if gap_ms >= STOP_GAP_MS else "，", index - 1))
-            elif _latin(words[index - 1].text[-1]) and _latin(word[0]):
-                shown.append((" ", index - 1))
-        shown += [(character, index) for character in word]
+    before = ""
+    for index, (word, mark) in enumerate(zip(_corrected(words, corrections), marks(words), strict=True)):
+        if _latin(before[-1:]) and _latin(word[0]):
+            shown.append((" ", index - 1))
+        shown += [(character, index) for character in word + mark]
+        before = word + mark
     shown = _figures(shown)
-    if words:
-        shown.append((_stop(words[-1].text), len(words) - 1))
     return DisplayText("".join(character for character, _ in shown), tuple(index for _, index in shown), corrections)
 
 
@@ -88,10 +83,6 @@ def aligned(text: str, words: Sequence[Word]) -> DisplayText:
 
 def _latin(character: str) -> bool:
     return character.isascii() and character.isalnum()
-
-
-def _stop(word: str) -> str:
-    return "？" if word.endswith(QUESTION_ENDINGS) else "。"
 
 
 def _figures(shown: list[tuple[str, int]]) -> list[tuple[str, int]]:

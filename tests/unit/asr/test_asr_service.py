@@ -83,7 +83,7 @@ def test_captions_and_announcements_are_ordered_by_their_start(tmp_path: Path) -
     assert [(item.speaker, item.text) for item in utterances] == [
         ("hotline", "您好，请讲。"),
         ("caller", "喂。"),
-        ("caller", "您好我。"),
+        ("caller", "您好，我。"),
         ("seat", "我是。"),
     ]
     assert utterances[2].words == (Word("您好", 4000, 4400, 0.9), Word("我", 4400, 4500, 1.0))
@@ -129,7 +129,7 @@ def test_complete_captions_are_the_transcript(
     assert (transcript.origin, transcript.version, transcript.created_at) == ("live", 1, NOW)
     assert (transcript.engine, transcript.model, transcript.demo_model) == ("vosk", "zh_tiny", True)
     (segment,) = transcript.segments
-    assert (segment.speaker, segment.start_ms, segment.end_ms, segment.text) == ("caller", 4000, 4500, "您好我。")
+    assert (segment.speaker, segment.start_ms, segment.end_ms, segment.text) == ("caller", 4000, 4500, "您好，我。")
     assert segment.words == HELLO
     assert segment.confidence == pytest.approx((0.9 * 2 + 1.0) / 3)
 
@@ -174,7 +174,7 @@ def test_without_a_recording_the_captions_there_are_have_to_do(tmp_path: Path) -
         journal(tmp_path, caller_said(HELLO)), audio_path=tmp_path / "absent.wav", asr_url=NOWHERE
     )
     assert (origin, model.name) == ("live", "unknown")
-    assert [item.text for item in utterances] == ["您好我。"]
+    assert [item.text for item in utterances] == ["您好，我。"]
 
 
 UTTERANCE = Utterance(speaker="caller", text="好。", words=(Word("好", 0, 100, 1.0),))
