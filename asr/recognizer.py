@@ -4,7 +4,7 @@ An engine declares `Capabilities`; callers adapt to those and never ask which en
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 
@@ -58,6 +58,13 @@ class Final:
 
 
 RecognitionEvent = Partial | Final
+
+
+def shift(final: Final, offset_ms: int) -> Final:
+    """`final` with its times `offset_ms` later."""
+    return Final(
+        tuple(replace(word, start_ms=word.start_ms + offset_ms, end_ms=word.end_ms + offset_ms) for word in final.words)
+    )
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ Positions are bytes since the stream's start. One thread feeds, another takes; a
 """
 
 import threading
-from dataclasses import replace
 
 from asr.blocks import bytes_of
-from asr.recognizer import Final, RecognitionEvent, Word
+from asr.recognizer import Final, RecognitionEvent, shift
 
 SILENCE_KEPT_MS = 2_000  # a word may have begun before an engine's first partial shows it
 MAX_UTTERANCE_MS = 60_000
@@ -88,12 +87,3 @@ class ReplayBuffer:
         if position > self._base:
             del self._audio[: position - self._base]
             self._base = position
-
-
-def shift(final: Final, offset_ms: int) -> Final:
-    """`final` with its times `offset_ms` later."""
-    return Final(tuple(_later(word, offset_ms) for word in final.words))
-
-
-def _later(word: Word, offset_ms: int) -> Word:
-    return replace(word, start_ms=word.start_ms + offset_ms, end_ms=word.end_ms + offset_ms)

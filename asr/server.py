@@ -20,6 +20,7 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from asr.blocks import bytes_of
+from asr.endpointing import EndpointedRecognizer
 from asr.engines.loading import load_recognizer
 from asr.protocol import (
     HEALTH_PATH,
@@ -53,8 +54,9 @@ def serve_recognizer(
     recognizer = load_recognizer(
         settings.effective_model_path(), engine=settings.asr.engine, allow_demo_model=settings.asr.allow_demo_model
     )
+    silence_ms = settings.asr.endpoint_silence_ms
     server = RecognizerServer(
-        recognizer,
+        EndpointedRecognizer(recognizer, silence_ms=silence_ms) if silence_ms else recognizer,
         threads=settings.asr.threads,
         max_connections=settings.asr.max_connections,
         max_message_bytes=settings.asr.max_message_bytes,

@@ -239,6 +239,9 @@ class AsrSettings(Section):
     address: str = "127.0.0.1"
     port: Port = 2700
     threads: int = Field(2, ge=1, le=64, description="utterances decoded at once by a recognizer process")
+    endpoint_silence_ms: int = Field(
+        600, ge=0, le=5000, description="silence that ends an utterance; 0: where the model itself ends it"
+    )
     max_connections: int = Field(64, ge=1, description="streams a recognizer process holds; one more is refused")
     max_message_bytes: int = Field(1 << 20, ge=16_000, description="largest message a recognizer process takes")
     max_live_calls: int = Field(8, ge=0, description="calls captioned live; more are transcribed after hang-up")

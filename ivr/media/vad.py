@@ -50,7 +50,7 @@ class SpeechDetector:
         Speech began `ONSET_FRAMES` frames before the end of a starting frame; it ended `hangover_frames` before the
         end of an ending frame.
         """
-        level = _level_db(frames)
+        level = level_db(frames)
         heard = level > FLOOR_MIN_DB
         floor = self._floor(slots, np.maximum(level, FLOOR_MIN_DB), counts=np.any(frames != 0, axis=1))
         speaking = self._speaking[slots]
@@ -75,7 +75,7 @@ class SpeechDetector:
         return floor
 
 
-def _level_db(frames: Samples) -> NDArray[np.float32]:
+def level_db(frames: Samples) -> NDArray[np.float32]:
     """RMS of each frame without its direct current, in dB relative to full scale."""
     samples = frames.astype(np.float32) / np.float32(FULL_SCALE)
     mean = samples.mean(axis=1)

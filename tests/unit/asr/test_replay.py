@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from asr.recognizer import Final, Partial, Word
-from asr.replay import MAX_UTTERANCE_MS, ReplayBuffer, shift
+from asr.recognizer import Final, Partial, Word, shift
+from asr.replay import MAX_UTTERANCE_MS, ReplayBuffer
 
 MS = 16
 

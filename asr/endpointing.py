@@ -1,0 +1,175 @@
+"""Where speech begins and ends in one speaker's audio, and a recognizer that is told no more than that. Pure.
+
+Time is the audio's own: milliseconds from the start of the stream. An utterance ends after a silence that is shorter
+than most engines wait, and engines without endpoints of their own get them. Between utterances no decoder is open,
+which costs neither time nor memory. The bars lie lower than those by which a menu hears that someone speaks: a word
+that is missed is lost, noise that is taken for speech only costs the decoder's time.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr.blocks import BLOCK_MS, BYTES_PER_SAMPLE, Blocks, bytes_of
+from asr.recognizer import (
+    Capabilities,
+    Final,
+    ModelInfo,
+    Partial,
+    RecognitionEvent,
+    RecognitionStream,
+    Recognizer,
+    shift,
+)
+from ivr.media.types import FRAME_MS
+from ivr.media.vad import FLOOR_MIN_DB, FLOOR_START_DB, ONSET_FRAMES, SPAN_FRAMES, SPANS, level_db
+
+ONSET_DB, KEEP_DB = 6.0, 4.0
+PRE_ROLL_MS = 500
+"""Audio before speech is noticed that belongs to it: soft beginnings, and a decoder's first frames."""
+
+
+@dataclass(frozen=True)
+class SpeechStarted:
+    """Somebody began to speak."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class SpeechEnded:
+    """Nobody has spoken since `at_ms`, for as long as an utterance's end takes."""
+
+    at_ms: int
+
+
+class Endpointing:
+    """Finds beginnings and ends of speech in s16le mono audio at `sample_rate` Hz.
+
+    By the rule of `ivr.media.vad`, whose tables over all calls would cost ten times as much for one speaker.
+    """
+
+    def __init__(
+        self, sample_rate: int, *, silence_ms: int, onset_db: float = ONSET_DB, keep_db: float = KEEP_DB
+    ) -> None:
+        """`silence_ms`: a longer silence ends an utterance. The bars are above the floor."""
+        self.speaking = False
+        self._onset_db, self._keep_db = onset_db, keep_db
+        self._silence_frames = max(1, silence_ms // FRAME_MS)
+        self._frame_samples = bytes_of(FRAME_MS, sample_rate) // BYTES_PER_SAMPLE
+        self._held = b""
+        self._heard_ms = 0
+        self._run = 0  # frames above the floor before speech, below it within
+        self._minima = deque([FLOOR_START_DB] * SPANS, maxlen=SPANS)
+        self._span_frames = 0
+
+    def accept(self, pcm: bytes) -> list[SpeechStarted | SpeechEnded]:
+        """Takes audio of any length; returns what happened in it, in order."""
+        pcm = self._held + pcm
+        count = len(pcm) // (BYTES_PER_SAMPLE * self._frame_samples)
+        frames = np.frombuffer(pcm, "<i2", count * self._frame_samples).reshape(count, self._frame_samples)
+        self._held = pcm[frames.nbytes :]
+        sounding: list[bool] = np.any(frames, axis=1).tolist()
+        events = map(self._hear, level_db(frames).tolist(), sounding)
+        return [event for event in events if event is not None]
+
+    def _hear(self, level: float, counts: bool) -> SpeechStarted | SpeechEnded | None:
+        self._heard_ms += FRAME_MS
+        if counts:  # a lost packet, nothing but zeros, tells nothing about the line's noise
+            self._lower_floor(max(level, FLOOR_MIN_DB))
+        bar = min(self._minima) + (self._keep_db if self.speaking else self._onset_db)
+        loud = level > FLOOR_MIN_DB and level > bar
+        self._run = self._run + 1 if loud is not self.speaking else 0
+        if self._run < (self._silence_frames if self.speaking else ONSET_FRAMES):
+            return None
+        at_ms, self._run, self.speaking = self._heard_ms - self._run * FRAME_MS, 0, not self.speaking
+        return SpeechStarted(at_ms) if self.speaking else SpeechEnded(at_ms)
+
+    def _lower_floor(self, level: float) -> None:
+        if self._span_frames % SPAN_FRAMES == 0:
+            self._minima.append(level)
+        else:
+            self._minima[-1] = min(self._minima[-1], level)
+        self._span_frames += 1
+
+
+class EndpointedRecognizer:
+    """`recognizer` with a stream of its own for each utterance, times on the clock of the whole."""
+
+    def __init__(self, recognizer: Recognizer, *, silence_ms: int) -> None:
+        self._recognizer = recognizer
+        self._silence_ms = silence_ms
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._recognizer.capabilities
+
+    @property
+    def model(self) -> ModelInfo:
+        return self._recognizer.model
+
+    def open_stream(self, phrases: Sequence[str] = ()) -> RecognitionStream:
+        if phrases:
+            self._recognizer.open_stream(phrases)  # what it does not take is said now, not at the first word
+        return EndpointedStream(
+            lambda: self._recognizer.open_stream(phrases), self.capabilities.sample_rate, silence_ms=self._silence_ms
+        )
+
+
+class EndpointedStream:
+    """Opens a stream when speech begins, with the audio just before, and finishes it when speech ends."""
+
+    def __init__(self, open_stream: Callable[[], RecognitionStream], sample_rate: int, *, silence_ms: int) -> None:
+        self._open_stream = open_stream
+        self._endpointing = Endpointing(sample_rate, silence_ms=silence_ms)
+        self._blocks = Blocks(sample_rate)
+        # No longer than the silence behind a word: nothing is heard twice.
+        self._pre_roll_bytes = bytes_of(max(BLOCK_MS, min(PRE_ROLL_MS, silence_ms - BLOCK_MS)), sample_rate)
+        self._pre_roll = b""
+        self._bytes_per_ms = bytes_of(1, sample_rate)
+        self._taken = 0  # bytes
+        self._utterance: RecognitionStream | None = None
+        self._begin_ms = 0
+        self._shown = False  # a partial that no final has followed
+        self._finished = False
+
+    def accept(self, pcm: bytes) -> list[RecognitionEvent]:
+        return [event for block in self._blocks.push(pcm) for event in self._hear(block)]
+
+    def finish(self) -> list[RecognitionEvent]:
+        if self._finished:
+            return []
+        self._finished = True
+        rest = self._blocks.rest()
+        return (self._hear(rest) if rest else []) + self._end()
+
+    def _hear(self, block: bytes) -> list[RecognitionEvent]:
+        self._endpointing.accept(block)
+        self._pre_roll = (self._pre_roll + block)[-self._pre_roll_bytes :]
+        self._taken += len(block)
+        speaking, events = self._endpointing.speaking, []
+        if self._utterance is not None:
+            events = self._place(self._utterance.accept(block))
+            if not speaking:
+                events += self._end()
+        elif speaking:
+            self._shown = False
+            self._begin_ms = (self._taken - len(self._pre_roll)) // self._bytes_per_ms
+            self._utterance = self._open_stream()
+            events = self._place(self._utterance.accept(self._pre_roll))
+        return events
+
+    def _end(self) -> list[RecognitionEvent]:
+        utterance, self._utterance = self._utterance, None
+        if utterance is None:
+            return []
+        events = self._place(utterance.finish())
+        return [*events, Partial("")] if self._shown else events  # what seemed to be said was nothing
+
+    def _place(self, events: list[RecognitionEvent]) -> list[RecognitionEvent]:
+        """The utterance's events on the clock of the whole."""
+        if events:
+            self._shown = isinstance(events[-1], Partial)
+        return [shift(event, self._begin_ms) if isinstance(event, Final) else event for event in events]
