@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
 
 from asr.blocks import BYTES_PER_SAMPLE
 from asr.recognizer import RecognitionEvent, RecognitionStream, Recognizer
@@ -19,11 +20,14 @@ def open_stream_at(recognizer: Recognizer, sample_rate: int, phrases: Sequence[s
 
 
 class ResampledStream:
-    """Brings audio to the model's rate with soxr, whose delay is compensated: word times stay true."""
+    """Brings audio to the model's rate with soxr, whose delay is compensated: word times stay true.
+
+    In floats, because soxr dithers whole numbers: the same audio would never be the same twice.
+    """
 
     def __init__(self, stream: RecognitionStream, source_rate: int, model_rate: int) -> None:
         self._stream = stream
-        self._resampler: Any = soxr.ResampleStream(source_rate, model_rate, 1, dtype="int16")
+        self._resampler: Any = soxr.ResampleStream(source_rate, model_rate, 1, dtype="float32")
         self._torn = b""
         self._finished = False
 
@@ -31,12 +35,15 @@ class ResampledStream:
         pcm = self._torn + pcm
         whole = len(pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
         self._torn = pcm[whole:]
-        samples = np.frombuffer(pcm[:whole], "<i2")
-        return self._stream.accept(self._resampler.resample_chunk(samples).tobytes())
+        return self._stream.accept(self._resample(np.frombuffer(pcm[:whole], "<i2")))
 
     def finish(self) -> list[RecognitionEvent]:
         if self._finished:
             return []
         self._finished = True
-        last = self._resampler.resample_chunk(np.zeros(0, np.int16), last=True)
-        return self._stream.accept(last.tobytes()) + self._stream.finish()
+        return self._stream.accept(self._resample(np.zeros(0, np.int16), last=True)) + self._stream.finish()
+
+    def _resample(self, samples: NDArray[np.int16], *, last: bool = False) -> bytes:
+        floats = self._resampler.resample_chunk(samples.astype(np.float32), last=last)
+        samples_at_rate: NDArray[np.int16] = np.rint(floats).clip(-32768, 32767).astype("<i2")
+        return samples_at_rate.tobytes()

@@ -32,6 +32,7 @@ from asr.protocol import (
 )
 from asr.recognizer import Final, RecognitionEvent, RecognitionStream, Recognizer
 from asr.resample import open_stream_at
+from asr.words import load_words
 from hotline.errors import ConfigurationError, InvalidInputError, ProtocolError
 from hotline.settings import Settings
 
@@ -52,9 +53,17 @@ def serve_recognizer(
     Raises `ConfigurationError` for a model that cannot be used or an address that cannot be bound.
     """
     recognizer = load_recognizer(
-        settings.effective_model_path(), engine=settings.asr.engine, allow_demo_model=settings.asr.allow_demo_model
+        settings.effective_model_path(),
+        engine=settings.asr.engine,
+        allow_demo_model=settings.asr.allow_demo_model,
+        hotwords=load_words(settings.words_path, limit=settings.asr.max_words),
     )
     silence_ms = settings.asr.endpoint_silence_ms
+    if not silence_ms and not recognizer.capabilities.streaming:
+        raise ConfigurationError(
+            f"the model {recognizer.model.name} hears whole utterances and ends none",
+            hint="set HOTLINE_ASR__ENDPOINT_SILENCE_MS to 600",
+        )
     server = RecognizerServer(
         EndpointedRecognizer(recognizer, silence_ms=silence_ms) if silence_ms else recognizer,
         threads=settings.asr.threads,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from asr.engines import vosk
+from asr.engines import sherpa, vosk
 from asr.engines.directory import file_sizes, read_manifest
 from asr.recognizer import ModelInfo, Recognizer
 from asr.words import HotWord
@@ -33,7 +33,10 @@ class Engine:
     load: Load
 
 
-ENGINES = {vosk.ENGINE: Engine(vosk.looks_like, vosk.VoskRecognizer)}
+ENGINES = {
+    vosk.ENGINE: Engine(vosk.looks_like, vosk.VoskRecognizer),
+    sherpa.ENGINE: Engine(sherpa.looks_like, sherpa.load_sherpa),
+}
 
 
 def load_recognizer(

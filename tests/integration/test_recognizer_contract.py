@@ -5,13 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import sherpa_models
 import soxr
 from recognizer_rig import MODEL, running_server, speech
 
+from asr.engines.loading import load_recognizer
 from asr.engines.remote import RemoteRecognizer
 from asr.engines.scripted import ScriptedEvent, ScriptedRecognizer
 from asr.engines.vosk import VoskRecognizer
 from asr.recognizer import Final, Partial, RecognitionEvent, Recognizer, Word
+from asr.resample import open_stream_at
+from hotline.errors import InvalidInputError
 
 SCRIPT = [
     ScriptedEvent(600, Partial("您")),
@@ -27,19 +31,27 @@ def vosk() -> VoskRecognizer:
     return VoskRecognizer(MODEL, allow_demo_model=True)
 
 
-@pytest.fixture(scope="module", params=["vosk", "scripted", "remote"])
-def recognizer(request: pytest.FixtureRequest, vosk: VoskRecognizer) -> Iterator[Recognizer]:
+SHERPA = {"sherpa streaming": sherpa_models.streaming_ctc, "sherpa whole utterance": sherpa_models.tdnn_ctc}
+
+
+@pytest.fixture(scope="module", params=["vosk", "scripted", "remote", *SHERPA])
+def recognizer(
+    request: pytest.FixtureRequest, vosk: VoskRecognizer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Recognizer]:
     if request.param == "vosk":
         yield vosk
     elif request.param == "scripted":
         yield ScriptedRecognizer(SCRIPT)
+    elif request.param in SHERPA:
+        model = SHERPA[request.param](tmp_path_factory.mktemp("models"))
+        yield load_recognizer(model, allow_demo_model=True)
     else:
         with running_server(vosk) as server:
             yield RemoteRecognizer(server.url)
 
 
 def recognise(recognizer: Recognizer, pcm: bytes, chunk: int) -> list[RecognitionEvent]:
-    stream = recognizer.open_stream()
+    stream = open_stream_at(recognizer, 8000)
     events = []
     for at in range(0, len(pcm), chunk):
         events += stream.accept(pcm[at : at + chunk])
@@ -51,7 +63,7 @@ def finals(events: list[RecognitionEvent]) -> list[Final]:
 
 
 def test_tells_its_rate_and_model(recognizer: Recognizer) -> None:
-    assert recognizer.capabilities.sample_rate == 8000
+    assert recognizer.capabilities.sample_rate in (8000, 16_000)
     assert recognizer.capabilities.word_times
     assert recognizer.model.name
 
@@ -64,8 +76,19 @@ def test_words_have_ordered_times_within_the_audio(recognizer: Recognizer) -> No
     assert all(0 <= word.start_ms <= word.end_ms <= len(pcm) // 16 for word in words)
 
 
-def test_partials_come_before_the_first_final(recognizer: Recognizer) -> None:
-    assert isinstance(recognise(recognizer, speech(), 1600)[0], Partial)
+def test_a_streaming_engine_alone_has_partials_and_they_come_before_the_first_final(recognizer: Recognizer) -> None:
+    events = recognise(recognizer, speech(), 1600)
+    assert isinstance(events[0], Partial) == recognizer.capabilities.streaming
+    assert any(isinstance(event, Partial) for event in events) == recognizer.capabilities.streaming
+
+
+def test_phrases_are_taken_or_refused(recognizer: Recognizer) -> None:
+    can = recognizer.capabilities
+    if can.grammar or can.hotwords:
+        assert recognizer.open_stream(["路灯"]).finish() == []
+    elif not isinstance(recognizer, RemoteRecognizer):  # what is behind it tells at the first audio
+        with pytest.raises(InvalidInputError):
+            recognizer.open_stream(["路灯"])
 
 
 @pytest.mark.parametrize("chunk", [320, 1601, 7777, 1 << 20])
@@ -117,7 +140,8 @@ def test_the_remote_takes_audio_at_other_rates_and_keeps_times(vosk: VoskRecogni
     pcm = soxr.resample(samples, 8000, rate).astype(np.int16).tobytes()
     expected = finals(recognise(vosk, speech(), 1600))
     with running_server(vosk) as server:
-        heard = finals(recognise(RemoteRecognizer(server.url, sample_rate=rate), pcm, rate // 5))
+        stream = RemoteRecognizer(server.url, sample_rate=rate).open_stream()
+        heard = finals(stream.accept(pcm) + stream.finish())
     assert heard[0].text[:4] == expected[0].text[:4]
     assert abs(heard[0].words[0].end_ms - expected[0].words[0].end_ms) <= 60
     assert abs(heard[-1].end_ms - expected[-1].end_ms) <= 60
