@@ -6,6 +6,7 @@ while a number is told becomes one): mobile and landline numbers, identity and b
 """
 
 import re
+from collections.abc import Iterator, Sequence
 
 from asr.figures import SPOKEN_DIGITS
 
@@ -31,6 +32,15 @@ def mask_words(words: list[str]) -> list[str]:
         result.append(masked[position : position + len(word)])
         position += len(word)
     return result
+
+
+def mask_spoken(said: Sequence[tuple[str, str]]) -> list[str]:
+    """The texts of (speaker, text) in order of time, masked as one text a speaker: people pause while they tell a
+    number, and a pause ends a segment."""
+    masked: dict[str, Iterator[str]] = {}
+    for speaker in {speaker for speaker, _ in said}:
+        masked[speaker] = iter(mask_words([text for who, text in said if who == speaker]))
+    return [next(masked[speaker]) for speaker, _ in said]
 
 
 def digits_in(text: str) -> int:

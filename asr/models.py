@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Double, ForeignKey, Index, String, Text, UniqueConstraint, true
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+import recordings.models  # noqa: F401 - calls, which these rows refer to
 from hotline.db import Base
 
 
@@ -96,3 +98,34 @@ class RecognitionScore(Base):
     substitutions: Mapped[int]
     deletions: Mapped[int]
     insertions: Mapped[int]
+
+
+class IndexedTranscript(Base):
+    """The version of a call's transcript that a search finds. `rules`: by which it was indexed."""
+
+    __tablename__ = "indexed_transcripts"
+
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id"), primary_key=True)
+    transcript_id: Mapped[int] = mapped_column(ForeignKey("transcripts.id", ondelete="CASCADE"), unique=True)
+    rules: Mapped[int]
+
+
+class IndexedSegment(Base):
+    """A segment as a search finds it: `words` with personal numbers hidden, `unmasked` where there are any.
+
+    On SQLite an FTS5 table follows this one by triggers; on PostgreSQL the columns are tsvectors with GIN indexes. A
+    segment that is deleted is found no more: the database sees to it.
+    """
+
+    __tablename__ = "indexed_segments"
+    __table_args__ = (
+        Index("ix_indexed_segments_call", "segment_id", "call_id", "speaker"),
+        Index("ix_indexed_segments_words", "words", postgresql_using="gin").ddl_if(dialect="postgresql"),
+        Index("ix_indexed_segments_unmasked", "unmasked", postgresql_using="gin").ddl_if(dialect="postgresql"),
+    )
+
+    segment_id: Mapped[int] = mapped_column(ForeignKey("segments.id", ondelete="CASCADE"), primary_key=True)
+    call_id: Mapped[str] = mapped_column(ForeignKey("indexed_transcripts.call_id", ondelete="CASCADE"), index=True)
+    speaker: Mapped[str] = mapped_column(String(16))
+    words: Mapped[str] = mapped_column(Text().with_variant(TSVECTOR(), "postgresql"))
+    unmasked: Mapped[str | None] = mapped_column(Text().with_variant(TSVECTOR(), "postgresql"))

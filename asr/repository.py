@@ -6,6 +6,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from asr.models import Transcript
+from asr.search import index_transcript
 from recordings.models import Call
 
 EDIT = "edit"
@@ -56,10 +57,12 @@ def lock_call(session: Session, call_id: str) -> Call | None:
 
 
 def make_current(session: Session, transcript: Transcript) -> None:
-    """Pages show this version from now on."""
+    """Pages show this version from now on, and a search finds it."""
     others = update(Transcript).where(Transcript.call_id == transcript.call_id, Transcript.id != transcript.id)
     session.execute(others.where(Transcript.current).values(current=False))
     transcript.current = True
+    session.flush()
+    index_transcript(session, transcript)
 
 
 def transcript_of_origin(session: Session, call_id: str, origin: str) -> Transcript | None:

@@ -12,9 +12,10 @@ from asr.engines.loading import read_model_info
 from console import errors
 from console.context import ConsoleContext
 from console.headers import SecurityHeaders
-from console.pages import access, audit, health, live, recordings, tickets
+from console.pages import access, audit, health, live, recordings, search, tickets
 from console.rendering import STATIC, make_environment
 from console.stream import EventHub
+from console.throttle import Throttle
 from hotline.errors import ConfigurationError
 from hotline.settings import Settings
 
@@ -46,9 +47,10 @@ def create_app(context: ConsoleContext) -> FastAPI:
     app.state.context = context
     app.state.events = hub
     app.state.templates = make_environment(context.settings.zone)
+    app.state.searches = Throttle(context.settings.search.per_minute)
     app.state.demo_model = uses_demo_model(context.settings)
     errors.install(app)
-    for page in (health, access, tickets, live, recordings, audit):
+    for page in (health, access, tickets, search, live, recordings, audit):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

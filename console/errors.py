@@ -21,6 +21,7 @@ from hotline.errors import (
     InvalidInputError,
     NotFoundError,
     ProtocolError,
+    TooManyRequestsError,
     UnavailableError,
 )
 
@@ -32,6 +33,7 @@ STATUS: dict[type[HotlineError], int] = {
     ForbiddenError: 403,
     NotFoundError: 404,
     ConflictError: 409,
+    TooManyRequestsError: 429,
     ConfigurationError: 500,
     ProtocolError: 502,
     UnavailableError: 503,
@@ -44,6 +46,7 @@ TITLES = {
     405: "不支持的操作",
     409: "内容已变化",
     413: "内容过大",
+    429: "操作太频繁",
     500: "系统出错",
     502: "上游出错",
     503: "暂时不可用",

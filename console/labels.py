@@ -35,6 +35,7 @@ FLAGS = {
     "abandoned": "排队中挂机",
 }
 SPEAKERS = {"caller": "来电人", "hotline": "热线", "seat": "座席"}
+SEARCH_ORDERS = {"relevance": "最相关", "time": "最新"}
 ROLES = {"admin": "管理员", "reviewer": "审核员", "viewer": "查看员"}
 AUDIT_ACTIONS = {
     "sign_in": "登录",
@@ -44,6 +45,7 @@ AUDIT_ACTIONS = {
     "hear": "收听录音",
     "download": "下载录音",
     "export": "导出转写",
+    "search": "按号码搜索",
 }
 FIELDS = {
     "category": "类别",

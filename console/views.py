@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from asr import recognizer
-from asr.masking import mask_numbers, mask_phone, mask_words
+from asr.masking import mask_numbers, mask_phone, mask_spoken
 from asr.models import Segment, Transcript
 from asr.text import aligned
 from console import labels
@@ -178,13 +178,9 @@ def _utterance(segment: Segment) -> Utterance:
 
 
 def _mask(shown: list[Utterance]) -> Iterator[Utterance]:
-    """Masks each speaker's words as one text: people pause while they tell a number, and a pause ends a segment."""
-    masked: dict[str, Iterator[str]] = {}
-    for speaker in {item.speaker for item in shown}:
-        texts = [word.text for item in shown if item.speaker == speaker for word in item.words]
-        masked[speaker] = iter(mask_words(texts))
+    masked = iter(mask_spoken([(item.speaker, word.text) for item in shown for word in item.words]))
     for item in shown:
-        yield replace(item, words=tuple(replace(word, text=next(masked[item.speaker])) for word in item.words))
+        yield replace(item, words=tuple(replace(word, text=next(masked)) for word in item.words))
 
 
 def timed(text: str, rows: Sequence[Sequence[Any]]) -> tuple[Word, ...]:

@@ -19,6 +19,7 @@ from hotline.cli_asr import app as asr_app
 from hotline.cli_control import app as control_app
 from hotline.cli_places import app as places_app
 from hotline.cli_recordings import app as recordings_app
+from hotline.cli_search import app as search_app
 from hotline.cli_survey import app as survey_app
 from hotline.cli_trunks import trunks
 from hotline.cli_words import app as words_app
@@ -44,6 +45,7 @@ app.add_typer(survey_app, name="survey")
 app.add_typer(recordings_app, name="recordings")
 app.add_typer(places_app, name="places")
 app.add_typer(words_app, name="words")
+app.add_typer(search_app, name="search")
 app.command(help="显示各条中继：是否注册、服务器是否应答、最近的问题")(trunks)
 out = Console()
 err = Console(stderr=True)

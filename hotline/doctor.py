@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from asr.engines.loading import read_model_info
+from asr.search import count_stale
 from console.certificates import certificate_directory, expires_at
 from hotline.bus import Bus, ValkeyBus
 from hotline.cli_trunks import STATE_NAMES
@@ -212,12 +213,21 @@ def _database(settings: Settings) -> Iterator[Finding]:
         database.ping()
         if database.pending_revision() is None:
             yield Finding("ok", "数据库", "正常")
+            yield _search_index(database)
         else:
             yield Finding("warning", "数据库", "结构不是最新", "运行 `hotline migrate`（`hotline serve` 会自动做）")
     except UnavailableError as error:
         yield Finding("error", "数据库", error.message, "启动数据库，或改正 HOTLINE_DATABASE_URL")
     finally:
         database.close()
+
+
+def _search_index(database: Database) -> Finding:
+    with database.reading() as session:
+        stale = count_stale(session)
+    if not stale:
+        return Finding("ok", "搜索", "全部转写都能搜到")
+    return Finding("warning", "搜索", f"{stale} 份转写搜不到或已过时", "运行 `hotline search rebuild`")
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:

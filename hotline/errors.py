@@ -26,6 +26,10 @@ class ConflictError(HotlineError):
     """The thing changed meanwhile, or its state does not allow the action."""
 
 
+class TooManyRequestsError(HotlineError):
+    """The person asks more often than is allowed; waiting helps."""
+
+
 class ConfigurationError(HotlineError):
     """A setting, flow, model or file of the site is wrong: found at start, not at 9:30."""
 

@@ -46,6 +46,7 @@ from hotline.settings_sections import (
     MediaSettings,
     RecordingSettings,
     ReviewSettings,
+    SearchSettings,
     SipSettings,
     SurveySettings,
     TicketSettings,
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
     tickets: TicketSettings = TicketSettings()
     surveys: SurveySettings = SurveySettings()
     review: ReviewSettings = ReviewSettings()
+    search: SearchSettings = SearchSettings()
     console: ConsoleSettings = ConsoleSettings()
 
     @field_validator("timezone")

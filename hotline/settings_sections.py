@@ -299,6 +299,15 @@ class ReviewSettings(Section):
     shown_versions: int = Field(50, ge=1, le=500, description="newest versions that the ticket page lists")
 
 
+class SearchSettings(Section):
+    """Full-text search over the transcripts."""
+
+    max_length: int = Field(100, ge=2, le=1000, description="characters of a query")
+    max_terms: int = Field(8, ge=1, le=16, description="words and phrases of a query")
+    page_size: int = Field(20, ge=1, le=100, description="calls on a page of results")
+    per_minute: int = Field(60, ge=1, description="searches of a person in a minute; one more gets 429")
+
+
 class ConsoleSettings(Section):
     """The web console."""
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from asr.models import Segment, Transcript
 from asr.recognizer import Word
+from asr.search import index_transcript
 from asr.text import display
 from recordings.models import Call, CallQuality, Recording
 from recordings.peaks import peaks_of, serialize_peaks
@@ -112,19 +113,19 @@ def seed_heating_call(
             )
         )
     segments = _segments(greeting_ms, duration_ms)
-    session.add(
-        Transcript(
-            call_id=call_id,
-            version=1,
-            origin="live",
-            engine="vosk",
-            model="zh_tiny",
-            demo_model=True,
-            created_at=now,
-            segments=segments,
-        )
+    transcript = Transcript(
+        call_id=call_id,
+        version=1,
+        origin="live",
+        engine="vosk",
+        model="zh_tiny",
+        demo_model=True,
+        created_at=now,
+        segments=segments,
     )
+    session.add(transcript)
     session.flush()
+    index_transcript(session, transcript)
     ticket = Ticket(
         number=number,
         lookup_code="482913",

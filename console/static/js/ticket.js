@@ -10,3 +10,18 @@ document.addEventListener("click", (event) => {
   player.playFrom(Number(chip.dataset.seek), end === undefined ? null : Number(end));
   if (!player.contains(chip)) player.scrollIntoView({ block: "nearest" });
 });
+
+/** Goes to the second that a link names (#t=12.3) and shows what was said there; plays nothing unasked. */
+function goToLinkedMoment() {
+  const named = /^#t=(\d+(?:\.\d+)?)$/.exec(location.hash);
+  const player = document.querySelector("transcript-player");
+  if (!named || !player) return;
+  const ms = Number(named[1]) * 1000;
+  const spoken = [...player.querySelectorAll(".utterance")];
+  const linked = spoken.filter((item) => Number(item.dataset.start) <= ms + 1).at(-1) ?? spoken[0];
+  for (const item of spoken) item.classList.toggle("linked", item === linked);
+  linked?.scrollIntoView({ block: "center" });
+  if (player.audible) player.seek(ms);
+}
+addEventListener("hashchange", goToLinkedMoment);
+goToLinkedMoment();

@@ -1,6 +1,7 @@
 """Transcripts from journals and recordings, stored once."""
 
 import json
+import shutil
 import wave
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,10 +34,8 @@ HELLO = [["您好", 4000, 4400, 0.9], ["我", 4400, 4500, 1.0]]
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
-    engine = create_engine("sqlite://")
-    for model in (Call, Transcript, Segment):
-        model.__table__.create(engine)  # type: ignore[attr-defined]
+def session(tmp_path: Path, migrated_sqlite_file: Path) -> Iterator[Session]:
+    engine = create_engine(f"sqlite:///{shutil.copy(migrated_sqlite_file, tmp_path / 'hotline.db')}")
     with Session(engine) as session:
         session.add(Call(id="call", started_at=NOW, ended_at=NOW))
         session.flush()

@@ -1,14 +1,23 @@
 """The command line: what people read, and that errors are one clear line."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from asr.recognizer import ModelInfo, Word
+from asr.search import forget_index
+from asr.service import Utterance, store_transcript
+from console.models import AuditEntry
 from hotline import __version__
+from hotline.db import Database
+from recordings.models import Call
 
 
 @pytest.fixture
@@ -163,6 +172,67 @@ def test_a_database_that_is_away_is_one_line(hotline: Command) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "geheim" not in done.stderr
+
+
+def test_what_was_said_is_searched_from_the_command_line(hotline: Command) -> None:
+    hotline("migrate")
+    seed_a_call(hotline.folder / "var/hotline.db")
+    found = json.loads(hotline("search", "路灯 -施工", "--json").stdout)
+    assert found["total"] == 1
+    (call,) = found["calls"]
+    assert (call["call_id"], call["caller"]) == ("lamp", "138****8000")
+    assert call["quotes"] == [{"speaker": "caller", "start_ms": 1500, "text": "门口路灯坏了。", "hits": ["路灯"]}]
+    assert "门口路灯坏了。" in hotline("search", "路灯", "--order", "time").stdout
+    assert "找到 0 通" in hotline("search", "路灯", "--speaker", "seat").stdout
+    for wrong in (("search", "，"), ("search", "路灯", "--since", "昨天")):
+        done = hotline(*wrong)
+        assert (done.returncode, "Traceback" in done.stderr, "错误" in done.stderr) == (1, False, True)
+
+
+def test_the_search_index_is_rebuilt_and_the_doctor_tells_when_it_must_be(hotline: Command) -> None:
+    hotline("migrate")
+    path = hotline.folder / "var/hotline.db"
+    seed_a_call(path)
+    assert "全部转写都能搜到" in hotline("doctor").stdout
+    with contextlib.closing(Database(f"sqlite:///{path}")) as database, database.transaction() as session:
+        forget_index(session)
+    told = hotline("doctor").stdout
+    assert "1 份转写搜不到或已过时" in told
+    assert "hotline search rebuild" in told
+    assert "已编入 1 份转写" in hotline("search", "rebuild").stdout
+    assert "找到 1 通" in hotline("search", "路灯").stdout
+    assert "已编入 0 份转写" in hotline("search", "rebuild").stdout
+    assert "已编入 1 份转写" in hotline("search", "rebuild", "--all").stdout
+
+
+def test_a_search_for_somebodys_number_is_logged(hotline: Command) -> None:
+    hotline("migrate")
+    path = hotline.folder / "var/hotline.db"
+    seed_a_call(path)
+    hotline("search", "路灯")
+    assert "找到 1 通" in hotline("search", "13912345678").stdout
+    with contextlib.closing(Database(f"sqlite:///{path}")) as database, database.reading() as session:
+        (entry,) = session.scalars(select(AuditEntry))
+    assert (entry.action, entry.subject, entry.reason) == ("search", "139****5678", "找到 1 通")
+    assert entry.username.startswith("cli:")
+
+
+def seed_a_call(path: Path) -> None:
+    """One call whose caller speaks of a street lamp and tells his number."""
+    now = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
+    words = (Word("门口", 1000, 1500, 1.0), Word("路灯", 1500, 2000, 1.0), Word("坏了", 2000, 2500, 1.0))
+    number = tuple(Word(digit, 9000 + at, 9001 + at, 1.0) for at, digit in enumerate("13912345678"))
+    with contextlib.closing(Database(f"sqlite:///{path}")) as database, database.transaction() as session:
+        session.add(Call(id="lamp", caller_number="13800138000", started_at=now, ended_at=now))
+        session.flush()
+        store_transcript(
+            session,
+            call_id="lamp",
+            origin="live",
+            model=ModelInfo("x", "vosk", False),
+            segments=[Utterance("caller", "门口路灯坏了。", words), Utterance("caller", "13912345678", number)],
+            now=now,
+        )
 
 
 def test_surveys_are_started_and_listed(hotline: "Command") -> None:
