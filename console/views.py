@@ -8,7 +8,8 @@ from operator import itemgetter
 from typing import Any
 
 from asr import recognizer
-from asr.masking import mask_numbers, mask_phone, mask_spoken
+from asr.fillers import fillers
+from asr.masking import digits_in, mask_numbers, mask_phone, mask_spoken
 from asr.models import Segment, Transcript
 from asr.text import aligned
 from console import labels
@@ -57,12 +58,15 @@ class Fact:
 
 @dataclass(frozen=True)
 class Word:
-    """A stretch of a segment's text and when it was spoken, in milliseconds."""
+    """A stretch of a segment's text and when it was spoken, in milliseconds. `heard`: the recognizer's word, where a
+    name of the site is written in its place."""
 
     text: str
     start_ms: int
     end_ms: int
     unsure: bool = False
+    filler: bool = False
+    heard: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,12 +194,31 @@ def timed(text: str, rows: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
         shown = aligned(text, words)
     except (TypeError, ValueError):
         return ()
-    pairs = groupby(zip(shown.text, shown.word_of, strict=True), key=itemgetter(1))
-    return tuple(_timed("".join(character for character, _ in stretch), words[index]) for index, stretch in pairs)
+    hidden = {at for start, end in fillers(text) for at in range(start, end)}
+    marked = zip(shown.text, shown.word_of, (at in hidden for at in range(len(text))), strict=True)
+    stretches = groupby(marked, key=itemgetter(1, 2))
+    return tuple(
+        _timed("".join(character for character, _, _ in stretch), words[index], filler=filler)
+        for (index, filler), stretch in stretches
+    )
 
 
-def _timed(text: str, word: recognizer.Word) -> Word:
-    return Word(text, word.start_ms, word.end_ms, unsure=word.confidence < UNSURE_BELOW)
+def without_fillers(shown: Sequence[Utterance]) -> tuple[Utterance, ...]:
+    """The same for a reader who wants none."""
+    return tuple(replace(item, words=tuple(word for word in item.words if not word.filler)) for item in shown)
+
+
+def _timed(text: str, word: recognizer.Word, *, filler: bool) -> Word:
+    plain = text.strip("，。？")
+    renamed = len(plain) == len(word.text) and plain != word.text and not digits_in(plain + word.text)
+    return Word(
+        text,
+        word.start_ms,
+        word.end_ms,
+        unsure=word.confidence < UNSURE_BELOW,
+        filler=filler,
+        heard=word.text if renamed else "",
+    )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -134,7 +134,13 @@ def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLRe
 
 
 @router.get("/tickets/{number}/transcript.{ending}")
-def export_transcript(request: Request, principal: auth.Reader, number: str, ending: str) -> Response:
+def export_transcript(
+    request: Request,
+    principal: auth.Reader,
+    number: str,
+    ending: str,
+    fillers: Annotated[Literal["show", "hide"], Query()] = "show",
+) -> Response:
     """The latest transcript as a file, with numbers as this person sees them now; each time is logged."""
     context = context_of(request)
     if ending not in exports.FORMATS:
@@ -146,6 +152,7 @@ def export_transcript(request: Request, principal: auth.Reader, number: str, end
         if transcript is None:
             raise NotFoundError("这个工单没有转写文字")
         full = _sees_numbers(session, context, principal, number)
+        shown = views.utterances(transcript, masked=not full)
         body = write(
             exports.TranscriptFile(
                 number=ticket.number,
@@ -155,7 +162,7 @@ def export_transcript(request: Request, principal: auth.Reader, number: str, end
                 model=transcript.model,
                 demo_model=transcript.demo_model,
                 masked=not full,
-                utterances=views.utterances(transcript, masked=not full),
+                utterances=views.without_fillers(shown) if fillers == "hide" else shown,
             )
         )
         service.audit(
@@ -165,7 +172,7 @@ def export_transcript(request: Request, principal: auth.Reader, number: str, end
             action="export",
             subject=number,
             address=client_address(request),
-            reason=f"{ending}，号码{'完整' if full else '已隐去'}",
+            reason=f"{ending}，号码{'完整' if full else '已隐去'}{'，不含语气词' if fillers == 'hide' else ''}",
         )
     disposition = f'attachment; filename="{ticket.number}.{ending}"'
     return Response(body, media_type=media_type, headers={"Content-Disposition": disposition})

@@ -154,6 +154,24 @@ def test_a_person_signs_in_reads_the_list_and_hears_a_word(
     visitor.leave()
 
 
+def test_a_browser_remembers_that_its_reader_wants_no_fillers(chromium: Browser, site: Site) -> None:
+    visitor = Visitor(chromium, site)
+    page = visitor.sign_in()
+    page.goto(f"/tickets/{NUMBER}")
+    page.evaluate("document.querySelector('.word').classList.add('filler')")
+    expect(page.locator(".word").first).to_be_visible()
+    page.check("[data-hide-fillers]")
+    expect(page.locator(".word").first).to_be_hidden()
+    page.reload()
+    expect(page.locator("[data-hide-fillers]")).to_be_checked()
+    links = page.locator("a[data-export]").evaluate_all("links => links.map(link => link.href)")
+    assert links
+    assert all(link.endswith("?fillers=hide") for link in links)
+    page.uncheck("[data-hide-fillers]")
+    assert "fillers" not in (page.locator("a[data-export]").first.get_attribute("href") or "")
+    visitor.leave()
+
+
 def test_the_highlighted_word_is_the_one_being_spoken(chromium: Browser, site: Site) -> None:
     visitor = Visitor(chromium, site)
     page = visitor.sign_in()

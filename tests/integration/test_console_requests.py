@@ -400,7 +400,10 @@ async def test_a_transcript_is_exported_as_it_is_shown_and_each_time_is_logged(c
         full = await browser.get(f"{PAGE}/transcript.json")
         assert PHONE in full.text
         assert full.json()["masked"] is False
+        assert (await browser.get(f"{PAGE}/transcript.txt?fillers=hide")).status_code == 200
+        assert (await browser.get(f"{PAGE}/transcript.txt?fillers=some")).status_code == 400
         assert (await browser.get(f"{PAGE}/transcript.exe")).status_code == 404
         assert (await browser.get("/tickets/YQ20260105999999/transcript.txt")).status_code == 404
     exported = [(who, subject, reason) for who, action, subject, reason in audit(context) if action == "export"]
-    assert exported == [("reviewer", NUMBER, "txt，号码已隐去"), ("reviewer", NUMBER, "json，号码完整")]
+    without = ("reviewer", NUMBER, "txt，号码完整，不含语气词")
+    assert exported == [("reviewer", NUMBER, "txt，号码已隐去"), ("reviewer", NUMBER, "json，号码完整"), without]

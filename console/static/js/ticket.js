@@ -1,5 +1,6 @@
 // The ticket page: evidence chips and times of day in the page seek the player.
 import "./dialogs.js";
+import "./fillers.js";
 import "./transcript-player.js";
 
 document.addEventListener("click", (event) => {

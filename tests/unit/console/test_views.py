@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from asr.models import Segment, Transcript
-from console.views import VoiceQuality, Word, facts, ticket_row, timed, utterances, voice_quality
+from console.views import VoiceQuality, Word, facts, ticket_row, timed, utterances, voice_quality, without_fillers
 from recordings.models import Call, CallQuality
 from tickets.models import Evidence, Ticket, TicketEvent
 
@@ -52,6 +52,31 @@ def test_a_person_s_edit_is_shown_and_what_it_left_keeps_its_times() -> None:
         Word("来。", 1000, 1200),
     )
     assert "".join(word.text for word in timed("完全改写过的文字", ROWS)) == "完全改写过的文字"
+
+
+def spoken(*texts: str) -> list[list[object]]:
+    return [[text, at * 100, at * 100 + 100, 0.9] for at, text in enumerate(texts)]
+
+
+def test_fillers_are_marked_and_go_where_a_reader_wants_none() -> None:
+    segment = Segment(
+        position=0,
+        speaker="caller",
+        start_ms=0,
+        end_ms=600,
+        text="嗯，我我家停水了。",
+        words=spoken("嗯", "我", "我家", "停水", "了"),
+    )
+    shown = utterances(Transcript(segments=[segment]), masked=True)
+    assert [word.text for word in shown[0].words if word.filler] == ["嗯，", "我"]
+    left = without_fillers(shown)[0].words
+    assert [(word.text, word.start_ms) for word in left] == [("我家", 200), ("停水", 300), ("了。", 400)]
+
+
+def test_a_name_that_was_corrected_tells_what_was_heard_and_a_number_does_not() -> None:
+    words = timed("在妫水北街302。", spoken("在", "桂", "水", "北街", "三零二"))
+    assert [(word.text, word.heard) for word in words][:3] == [("在", ""), ("妫", "桂"), ("水", "")]
+    assert not any(word.heard for word in words[3:])
 
 
 def test_damaged_words_leave_the_text_of_the_segment() -> None:
