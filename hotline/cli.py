@@ -17,6 +17,7 @@ from rich.table import Table
 from hotline import __version__
 from hotline.cli_asr import app as asr_app
 from hotline.cli_control import app as control_app
+from hotline.cli_models import app as models_app
 from hotline.cli_places import app as places_app
 from hotline.cli_recordings import app as recordings_app
 from hotline.cli_search import app as search_app
@@ -42,6 +43,7 @@ app.add_typer(extension_app, name="extension")
 app.add_typer(asr_app, name="asr")
 app.add_typer(control_app, name="control")
 app.add_typer(survey_app, name="survey")
+app.add_typer(models_app, name="models")
 app.add_typer(recordings_app, name="recordings")
 app.add_typer(places_app, name="places")
 app.add_typer(words_app, name="words")

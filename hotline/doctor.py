@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from asr.engines.loading import read_model_info
+from asr.engines.loading import check_model
 from asr.search import count_stale
 from console.certificates import certificate_directory, expires_at
 from hotline.bus import Bus, ValkeyBus
@@ -163,18 +163,18 @@ def _prompts(settings: Settings) -> Iterator[Finding]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    info = read_model_info(settings.effective_model_path(), engine=settings.asr.engine)
+    info = check_model(settings.effective_model_path(), engine=settings.asr.engine)
     if not info.demo:
-        yield Finding("ok", "识别模型", info.name)
+        yield Finding("ok", "识别模型", f"{info.name}（{info.engine}）")
     elif settings.asr.allow_demo_model:
         yield Finding(
             "warning",
             "识别模型",
             f"{info.name} 是演示模型，听不懂真人说话 (demo model: does not understand real people)",
-            "正式使用前换上公开的 Vosk 中文模型: HOTLINE_ASR__MODEL_PATH",
+            "正式使用前换上公开的中文模型: `hotline models list`、fetch、use",
         )
     else:
-        yield Finding("error", "识别模型", f"{info.name} 是演示模型，而设置不允许", "设置 HOTLINE_ASR__MODEL_PATH")
+        yield Finding("error", "识别模型", f"{info.name} 是演示模型，而设置不允许", "`hotline models use` 选定别的模型")
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:

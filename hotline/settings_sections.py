@@ -234,6 +234,8 @@ class AsrSettings(Section):
     model_path: Path | None = Field(
         None, description="a model's directory; empty: what `hotline models use` chose, else the bundled demo model"
     )
+    models_mirror: str = Field("", description="folder of model archives (http) for `hotline models fetch`")
+    models_max_bytes: int = Field(8 << 30, ge=1 << 20, description="largest model archive, packed and unpacked")
     engine: Literal["", "vosk", "sherpa"] = Field("", description="empty: the model's directory tells")
     url: str = Field("", description="ws:// address of a recognizer; empty: the one `hotline serve` starts")
     address: str = "127.0.0.1"
@@ -248,6 +250,11 @@ class AsrSettings(Section):
     correct_names: bool = Field(True, description="names of the site that were misheard are shown as they are written")
     max_words: int = Field(5_000, ge=1, le=100_000, description="words of the site (`hotline words`)")
     allow_demo_model: bool = Field(True, description="false in production: the bundled model refuses to load")
+
+    @field_validator("models_mirror")
+    @classmethod
+    def _web_folder(cls, value: str) -> str:
+        return check_address(value, "http://", "https://")
 
     @field_validator("url")
     @classmethod

@@ -31,11 +31,13 @@ class Engine:
 
     looks_like: Callable[[frozenset[str]], bool]
     load: Load
+    check: Callable[[Path], object]
+    """Raises `ConfigurationError` where files of the model are missing or broken; loads nothing."""
 
 
 ENGINES = {
-    vosk.ENGINE: Engine(vosk.looks_like, vosk.VoskRecognizer),
-    sherpa.ENGINE: Engine(sherpa.looks_like, sherpa.load_sherpa),
+    vosk.ENGINE: Engine(vosk.looks_like, vosk.VoskRecognizer, vosk.check_model),
+    sherpa.ENGINE: Engine(sherpa.looks_like, sherpa.load_sherpa, sherpa.read_model),
 }
 
 
@@ -62,6 +64,13 @@ def read_model_info(model_path: Path, *, engine: str = "") -> ModelInfo:
     if name not in ENGINES:
         raise ConfigurationError(f"no engine named {name!r} for {model_path}; there are {', '.join(ENGINES)}")
     return ModelInfo(name=manifest.name, engine=name, demo=manifest.demo)
+
+
+def check_model(model_path: Path, *, engine: str = "") -> ModelInfo:
+    """Which model a directory holds, its files looked at; raises `ConfigurationError` for missing or broken ones."""
+    info = read_model_info(model_path, engine=engine)
+    ENGINES[info.engine].check(model_path)
+    return info
 
 
 def _by_files(model_path: Path) -> str:

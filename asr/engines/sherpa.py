@@ -34,7 +34,7 @@ from asr.text import join_words
 from asr.words import HotWord
 from hotline.errors import ConfigurationError, InvalidInputError
 
-__all__ = ["ENGINE", "load_sherpa", "looks_like"]
+__all__ = ["ENGINE", "load_sherpa", "looks_like", "read_model"]
 
 ENGINE = "sherpa"
 FULL_SCALE = 32768.0

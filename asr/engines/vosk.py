@@ -56,6 +56,11 @@ def check_files(path: Path, manifest: Manifest) -> None:
     check_listed(path, manifest, sizes)
 
 
+def check_model(path: Path) -> None:
+    """`check_files` by the directory's own manifest."""
+    check_files(path, read_manifest(path))
+
+
 def holds_words(fst: Path) -> bool:
     """Whether a graph carries its words: many public models have them there and no file of words.
 
