@@ -1,27 +1,23 @@
-"""Personal numbers hidden before they leave the server: pure functions on text.
-
-A run is six or more digits, Arabic or spoken (幺三八…), with at most a blank, a hyphen or a mark between two (a pause
-while a number is told becomes one): mobile and landline numbers, identity and bank card numbers. Years, amounts
-(一百二十) and house numbers are shorter and stay.
-"""
+"""Personal numbers hidden before they leave the server: pure functions on text. What is personal: `asr.personal`."""
 
 import re
 from collections.abc import Iterator, Sequence
 
-from asr.figures import SPOKEN_DIGITS
+from asr.personal import DIGIT, MIN_RUN, Kind, find_numbers, is_digit, open_number
 
 HIDDEN = "*"
-MIN_RUN = 6
-_DIGIT = "0-9０-９" + "".join(SPOKEN_DIGITS)
-_SEPARATORS = " -－—，。、,."
-_TICKET = r"[A-Z]{2}[0-9]{14}(?![0-9])"  # a ticket's number is nobody's secret
-_RUN = re.compile(rf"{_TICKET}|[{_DIGIT}](?:[{re.escape(_SEPARATORS)}]?[{_DIGIT}Xx]){{{MIN_RUN - 1},}}")
 _MOBILE_DIGITS = 11
+_HEAD = 3
 
 
 def mask_numbers(text: str) -> str:
-    """`text` of the same length, the middle of every run hidden."""
-    return _RUN.sub(lambda match: _mask_run(match.group()), text)
+    """`text` of the same length, the middle of every personal number hidden."""
+    masked, at = "", 0
+    for number in find_numbers(text):
+        run = text[number.start : number.end]
+        digits = [position for position, character in enumerate(run) if is_digit(character)]
+        masked, at = masked + text[at : number.start] + _hide(run, digits), number.end
+    return masked + text[at:]
 
 
 def mask_words(words: list[str]) -> list[str]:
@@ -43,9 +39,26 @@ def mask_spoken(said: Sequence[tuple[str, str]]) -> list[str]:
     return [next(masked[speaker]) for speaker, _ in said]
 
 
+def mask_growing(before: str, text: str, *, final: bool) -> str:
+    """`text` as it is shown while it is being said, after `before`: of digits that may go on, three are shown.
+
+    What follows them would stand at the end for a moment each, one after another, and so be told in the end.
+    """
+    masked = mask_words([before, text])[1]
+    number = open_number(before + text)
+    if number is None or (final and number.kind is not Kind.NUMBER):
+        return masked
+    whole = before + text
+    digits = [at for at in range(number.start, number.end) if is_digit(whole[at])]
+    if len(digits) < (MIN_RUN - 1 if final else 0):
+        return masked
+    hidden = {at - len(before) for at in digits[_HEAD:]}
+    return "".join(HIDDEN if at in hidden else character for at, character in enumerate(masked))
+
+
 def digits_in(text: str) -> int:
     """How many digits, Arabic or spoken, `text` has."""
-    return len(re.findall(f"[{_DIGIT}]", text))
+    return len(re.findall(f"[{DIGIT}]", text))
 
 
 def mask_phone(number: str) -> str:
@@ -56,15 +69,9 @@ def mask_phone(number: str) -> str:
     return _hide(number, digits)
 
 
-def _mask_run(run: str) -> str:
-    if run[0].isascii() and run[0].isalpha():
-        return run
-    return _hide(run, [position for position, character in enumerate(run) if character not in _SEPARATORS])
-
-
 def _hide(text: str, digits: list[int]) -> str:
     """Three digits in front and two (from a mobile's length on, four) behind stay; of six, a lookup code's, none."""
-    head = 3 if len(digits) > MIN_RUN else 0
+    head = _HEAD if len(digits) > MIN_RUN else 0
     tail = (4 if len(digits) >= _MOBILE_DIGITS else 2) if head else 0
     hidden = set(digits[head : len(digits) - tail])
     return "".join(HIDDEN if position in hidden else character for position, character in enumerate(text))

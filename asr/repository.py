@@ -1,8 +1,8 @@
 """Queries of transcripts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from asr.models import Transcript
@@ -63,6 +63,20 @@ def make_current(session: Session, transcript: Transcript) -> None:
     transcript.current = True
     session.flush()
     index_transcript(session, transcript)
+
+
+def spoken_versions(session: Session, call_id: str) -> tuple[int, ...]:
+    """The ids of what recognizers made of the call and of the version that pages show."""
+    query = select(Transcript.id).where(
+        Transcript.call_id == call_id, or_(Transcript.origin != EDIT, Transcript.current)
+    )
+    return tuple(session.scalars(query.order_by(Transcript.id)))
+
+
+def transcripts(session: Session, ids: Collection[int]) -> Sequence[Transcript]:
+    """These versions with their segments."""
+    query = select(Transcript).options(selectinload(Transcript.segments)).where(Transcript.id.in_(ids))
+    return session.scalars(query.order_by(Transcript.id)).all()
 
 
 def transcript_of_origin(session: Session, call_id: str, origin: str) -> Transcript | None:

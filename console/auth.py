@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Form, Request, Response
+from sqlalchemy.orm import Session
 
 from console import repository, service
 from console.context import ConsoleContext, client_address, context_of
@@ -83,6 +84,17 @@ def require(permission: Permission) -> Callable[..., Principal]:
         return principal
 
     return guard
+
+
+def sees_numbers(session: Session, context: ConsoleContext, principal: Principal, number: str) -> bool:
+    """Whether this person has unmasked the ticket of that number and may still see, and hear, it so."""
+    return principal.may(Permission.UNMASK) and service.unmasked(
+        session,
+        username=principal.username,
+        number=number,
+        now=context.clock.now(),
+        minutes=context.settings.console.unmask_minutes,
+    )
 
 
 Reader = Annotated[Principal, Depends(require(Permission.READ))]

@@ -1,6 +1,6 @@
 """What the console's endpoints work with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
@@ -8,6 +8,7 @@ from hotline.bus import Bus
 from hotline.clock import Clock
 from hotline.db import Database
 from hotline.settings import Settings
+from recordings.redaction import AudioSpan
 from recordings.store import RecordingStore
 
 
@@ -20,6 +21,8 @@ class ConsoleContext:
     bus: Bus
     store: RecordingStore
     clock: Clock
+    hidden_spans: dict[tuple[str, tuple[int, ...]], tuple[AudioSpan, ...]] = field(default_factory=dict)
+    """What `console.hearing` found out of calls, by call and versions of its transcript."""
 
 
 def context_of(request: Request) -> ConsoleContext:

@@ -43,6 +43,7 @@ AUDIT_ACTIONS = {
     "sign_out": "退出",
     "unmask": "查看完整号码",
     "hear": "收听录音",
+    "hear_full": "收听完整录音",
     "download": "下载录音",
     "export": "导出转写",
     "search": "按号码搜索",

@@ -160,3 +160,8 @@ def call_with_recording(session: Session, call_id: str) -> Call | None:
 def ticket_number_of_call(session: Session, call_id: str) -> str | None:
     """The number of the ticket that a call became, or None."""
     return session.scalar(select(Ticket.number).where(Ticket.call_id == call_id))
+
+
+def call_id_of_ticket(session: Session, number: str) -> str | None:
+    """The call that became the ticket of that number, or None."""
+    return session.scalar(select(Ticket.call_id).where(Ticket.number == number))

@@ -12,7 +12,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
-from asr.masking import mask_phone, mask_words
+from asr.masking import mask_phone, mask_growing
+from asr.personal import MAX_OPEN
 from hotline.bus import Bus, Event, Subscription
 from hotline.errors import UnavailableError
 
@@ -62,11 +63,12 @@ class CaptionMask:
     def mask(self, caption: dict[str, Any], *, final: bool) -> dict[str, Any]:
         """The caption with its numbers hidden; a final one is remembered until the next."""
         key = (caption["call_id"], caption["speaker"])
-        text = mask_words([self._before.get(key, ""), caption["text"]])[1]
+        before = self._before.get(key, "")
+        text = mask_growing(before, caption["text"], final=final)
         if final:
             if len(self._before) >= MASK_LIMIT:  # ends of calls were lost
                 self._before.clear()
-            self._before[key] = caption["text"]
+            self._before[key] = (before + caption["text"])[-MAX_OPEN:]
         return {**caption, "text": text}
 
     def forget(self, call_id: str) -> None:

@@ -47,6 +47,7 @@ from hotline.settings_sections import (
     RecordingSettings,
     ReviewSettings,
     SearchSettings,
+    PrivacySettings,
     SipSettings,
     SurveySettings,
     TicketSettings,
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     surveys: SurveySettings = SurveySettings()
     review: ReviewSettings = ReviewSettings()
     search: SearchSettings = SearchSettings()
+    privacy: PrivacySettings = PrivacySettings()
     console: ConsoleSettings = ConsoleSettings()
 
     @field_validator("timezone")

@@ -283,6 +283,18 @@ class TicketSettings(Section):
     lookup_window_s: float = Field(3600.0, gt=0)
 
 
+class PrivacySettings(Section):
+    """Personal numbers in recordings."""
+
+    margin_ms: int = Field(
+        200,
+        ge=0,
+        le=5000,
+        description="personal numbers are hidden in the audio from so long before to so long after",
+    )
+    max_excerpt_s: float = Field(600.0, gt=0, le=36_000, description="longest excerpt of a recording that is exported")
+
+
 class SurveySettings(Section):
     """Call-back surveys. How often and when they are tried is said by their flow (flow.survey_path)."""
 

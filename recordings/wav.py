@@ -4,6 +4,7 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from hotline.errors import InvalidInputError
 from ivr.media.types import SAMPLE_RATE
@@ -61,31 +62,39 @@ def wav_header(data_size: int, *, sample_rate: int = SAMPLE_RATE, channels: int 
 def wav_info(path: Path) -> WavInfo:
     """Reads a PCM WAV's header; raises `InvalidInputError` where there is none."""
     with open(path, "rb") as file:
-        length = os.fstat(file.fileno()).st_size
-        head = file.read(12)
-        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            raise InvalidInputError(f"{path}: {'empty' if not length else 'no WAV header'}")
-        shape: tuple[int, ...] | None = None
-        while len(chunk := file.read(_CHUNK.size)) == _CHUNK.size:
-            name, size = _CHUNK.unpack(chunk)
-            if name == b"data" and shape is not None:
-                encoding, channels, sample_rate, _, frame_size, _ = shape
-                if encoding != PCM or not channels or not sample_rate or not frame_size:
-                    raise InvalidInputError(f"{path}: not PCM audio")
-                start = file.tell()
-                whole = _CHUNK.unpack(head[:8])[1] + _CHUNK.size == length and start + size <= length
-                return WavInfo(
-                    channels=channels,
-                    sample_rate=sample_rate,
-                    frame_size=frame_size,
-                    data_start=start,
-                    data_size=size,
-                    whole=whole and size % frame_size == 0,
-                )
-            body = file.read(min(size + size % 2, length))
-            if name == b"fmt " and len(body) >= _FORMAT.size:
-                shape = _FORMAT.unpack_from(body)
-    raise InvalidInputError(f"{path}: WAV header without audio")
+        try:
+            return read_wav_info(file, os.fstat(file.fileno()).st_size)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{path}: {error.message}") from None
+
+
+def read_wav_info(file: BinaryIO, length: int) -> WavInfo:
+    """The header of an open WAV of so many octets; raises as `wav_info`."""
+    file.seek(0)
+    head = file.read(12)
+    if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        raise InvalidInputError("no WAV header" if length else "empty")
+    shape: tuple[int, ...] | None = None
+    while len(chunk := file.read(_CHUNK.size)) == _CHUNK.size:
+        name, size = _CHUNK.unpack(chunk)
+        if name == b"data" and shape is not None:
+            encoding, channels, sample_rate, _, frame_size, _ = shape
+            if encoding != PCM or not channels or not sample_rate or not frame_size:
+                raise InvalidInputError("not PCM audio")
+            start = file.tell()
+            whole = _CHUNK.unpack(head[:8])[1] + _CHUNK.size == length and start + size <= length
+            return WavInfo(
+                channels=channels,
+                sample_rate=sample_rate,
+                frame_size=frame_size,
+                data_start=start,
+                data_size=size,
+                whole=whole and size % frame_size == 0,
+            )
+        body = file.read(min(size + size % 2, length))
+        if name == b"fmt " and len(body) >= _FORMAT.size:
+            shape = _FORMAT.unpack_from(body)
+    raise InvalidInputError("WAV header without audio")
 
 
 def repair_wav(path: Path) -> bool:

@@ -13,10 +13,12 @@ from asr.masking import digits_in, mask_numbers
 from asr.repository import latest_transcript
 from console import auth, exports, repository, service, views
 from console.context import ConsoleContext, client_address, context_of
+from console.hearing import hidden_spans
 from console.permissions import Permission
 from console.rendering import render
 from console.repository import Cursor, TicketFilter
 from hotline.errors import InvalidInputError, NotFoundError
+from recordings.models import Call
 from tickets.models import Ticket
 
 router = APIRouter()
@@ -110,7 +112,7 @@ def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLRe
     context = context_of(request)
     with context.database.reading() as session:
         ticket = _ticket(repository.ticket_with_history(session, number))
-        full = _sees_numbers(session, context, principal, number)
+        full = auth.sees_numbers(session, context, principal, number)
         call = repository.call_with_recording(session, ticket.call_id) if ticket.call_id else None
         transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
         values = {
@@ -123,6 +125,7 @@ def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLRe
             "call": call,
             "voice_quality": views.voice_quality(call) if call else None,
             "recording": call.recording if call else None,
+            "hearing": _hearing(session, context, call, full=full),
             "transcript": transcript,
             "utterances": views.utterances(transcript, masked=not full),
             "unmasked": full,
@@ -151,7 +154,7 @@ def export_transcript(
         transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
         if transcript is None:
             raise NotFoundError("这个工单没有转写文字")
-        full = _sees_numbers(session, context, principal, number)
+        full = auth.sees_numbers(session, context, principal, number)
         shown = views.utterances(transcript, masked=not full)
         body = write(
             exports.TranscriptFile(
@@ -178,17 +181,6 @@ def export_transcript(
     return Response(body, media_type=media_type, headers={"Content-Disposition": disposition})
 
 
-def _sees_numbers(session: Session, context: ConsoleContext, principal: auth.Principal, number: str) -> bool:
-    """Whether this person has unmasked the ticket and may still see it so."""
-    return principal.may(Permission.UNMASK) and service.unmasked(
-        session,
-        username=principal.username,
-        number=number,
-        now=context.clock.now(),
-        minutes=context.settings.console.unmask_minutes,
-    )
-
-
 @router.post("/tickets/{number}/unmask", dependencies=[Depends(auth.check_csrf)])
 def unmask(
     request: Request,
@@ -213,6 +205,14 @@ def unmask(
             reason=reason,
         )
     return RedirectResponse(f"/tickets/{number}", status_code=303)
+
+
+def _hearing(session: Session, context: ConsoleContext, call: Call | None, *, full: bool) -> str:
+    """How this recording is heard: `full`, `masked` (some of it under a tone), `plain` (nothing to hide), `unknown`."""
+    if full or call is None:
+        return "full"
+    spans = hidden_spans(session, context, call)
+    return "unknown" if spans is None else "masked" if spans else "plain"
 
 
 def _ticket(found: Ticket | None) -> Ticket:

@@ -3,6 +3,7 @@
 import { Waveform } from "./waveform.js";
 
 const SKIP_S = 5;
+const DRAG_PX = 4;
 const READING_MS = 4000; // after the reader scrolled, the transcript does not scroll by itself for so long
 
 const clockTime = (ms) => {
@@ -52,12 +53,14 @@ class TranscriptPlayer extends HTMLElement {
     this.words = new Spans(this.querySelectorAll(".word[data-start]"));
     this.utterances = new Spans(this.querySelectorAll(".utterance"));
     this.lit = new Set();
-    this.span = null;
+    this.span = null; // marked on the waveform: [from, to], fractions of the whole
+    this.form = this.querySelector("[data-span]");
     this.readUntil = 0;
     this.leaving = new AbortController();
     this.wireAudio();
     this.wireControls();
     this.wireWave();
+    this.wireSpan();
     this.wireKeyboard();
   }
 
@@ -73,7 +76,8 @@ class TranscriptPlayer extends HTMLElement {
 
   /** Plays from a moment; `endMs` marks the span on the waveform. */
   playFrom(startMs, endMs = null) {
-    this.span = endMs === null ? null : [startMs / this.duration, Math.min(1, endMs / this.duration)];
+    if (endMs !== null) this.choose(startMs, endMs);
+    else if (!this.form) this.span = null;
     this.seek(startMs);
     this.readUntil = 0;
     this.play();
@@ -153,8 +157,23 @@ class TranscriptPlayer extends HTMLElement {
       const box = wave.getBoundingClientRect();
       return (Math.min(Math.max(0, event.clientX - box.left), box.width) / box.width) * this.duration;
     };
-    this.on(wave, "click", (event) => this.playFrom(moment(event)));
+    let from = null;
+    let dragged = false;
+    this.on(wave, "pointerdown", (event) => {
+      from = this.form && event.button === 0 ? event : null;
+      dragged = false;
+    });
+    this.on(window, "pointerup pointercancel", () => (from = null));
+    this.on(wave, "click", (event) => {
+      if (!dragged) this.playFrom(moment(event));
+      dragged = false;
+    });
     this.on(wave, "pointermove", (event) => {
+      if (from && (dragged || Math.abs(event.clientX - from.clientX) > DRAG_PX)) {
+        if (!dragged) wave.setPointerCapture(event.pointerId);
+        dragged = true;
+        this.choose(...[moment(from), moment(event)].sort((a, b) => a - b));
+      }
       tip.hidden = false;
       tip.textContent = clockTime(moment(event));
       const x = event.clientX - wave.getBoundingClientRect().left;
@@ -171,6 +190,31 @@ class TranscriptPlayer extends HTMLElement {
     const { rate, channels } = await answer.json();
     const peaksMs = (Math.max(...channels.map((line) => line.length)) / 2 / rate) * 1000;
     this.waveform.load(channels, Math.min(1, peaksMs / this.duration));
+    this.show();
+  }
+
+  wireSpan() {
+    this.chosen = [0, this.duration];
+    for (const button of this.querySelectorAll("[data-span-set]")) {
+      this.on(button, "click", () => {
+        const [start, end] = this.chosen;
+        const now = this.positionMs;
+        if (button.dataset.spanSet === "start") this.choose(now, end > now ? end : this.duration);
+        else this.choose(start < now ? start : 0, now);
+      });
+    }
+  }
+
+  /** Marks a span, which is also what the form exports where there is one. */
+  choose(startMs, endMs) {
+    this.span = [startMs / this.duration, Math.min(1, endMs / this.duration)];
+    if (this.form) {
+      this.chosen = [Math.round(startMs), Math.round(endMs)];
+      [this.form.elements.start_ms.value, this.form.elements.end_ms.value] = this.chosen;
+      this.form.querySelector("[data-span-start]").textContent = clockTime(startMs);
+      this.form.querySelector("[data-span-end]").textContent = clockTime(endMs);
+      this.form.querySelector("[data-span-export]").disabled = this.chosen[1] <= this.chosen[0];
+    }
     this.show();
   }
 

@@ -3,13 +3,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from console import stream as stream_module
+from asr.masking import HIDDEN
 from console.stream import MASK_LIMIT, PRESENTERS, QUEUE_LIMIT, CaptionMask, EventHub, EventStream, encode, present_call
 from hotline.bus import Event, MemoryBus
 from hotline.errors import UnavailableError
 
 NOW = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
+DIGITS = "0123456789零一二三四五六七八九幺"
 
 
 def event(name: str, **data: Any) -> Event:
@@ -60,7 +64,7 @@ def said(text: str, *, call_id: str = "c", speaker: str = "caller") -> dict[str,
 def test_a_number_told_in_several_breaths_does_not_appear_whole() -> None:
     mask = CaptionMask()
     shown = [mask.mask(said(text), final=True)["text"] for text in ("电话138。", "0013。", "8000。")]
-    assert shown == ["电话138。", "**13。", "**00。"]
+    assert shown == ["电话138。", "****。", "8000。"], "as 138****8000 is shown"
     assert mask.mask(said("8000", speaker="seat"), final=True)["text"] == "8000", "another speaker"
     assert mask.mask(said("8000", call_id="d"), final=True)["text"] == "8000", "another call"
 
@@ -68,15 +72,28 @@ def test_a_number_told_in_several_breaths_does_not_appear_whole() -> None:
 def test_a_partial_is_masked_with_the_last_final_and_not_remembered() -> None:
     mask = CaptionMask()
     mask.mask(said("电话1380。"), final=True)
-    assert mask.mask(said("013"), final=False)["text"] == "*13"
-    assert mask.mask(said("0138000"), final=False)["text"] == "***8000"
+    assert mask.mask(said("013"), final=False)["text"] == "***"
+    assert mask.mask(said("0138000"), final=False)["text"] == "*******"
+
+
+@given(st.text(DIGITS, min_size=7, max_size=18), st.lists(st.integers(1, 18), max_size=6))
+def test_growing_captions_never_tell_a_number_digit_by_digit(number: str, ends: list[int]) -> None:
+    mask, seen = CaptionMask(), set[int]()
+    for end in sorted(ends):
+        shown = mask.mask(said("电话是" + number[:end]), final=False)["text"][3:]
+        seen |= {at for at, character in enumerate(shown) if character != HIDDEN}
+    assert seen <= {0, 1, 2}
+    shown = mask.mask(said("电话是" + number + "。"), final=True)["text"][3:-1]
+    hidden = [at for at, character in enumerate(shown) if character == HIDDEN]
+    assert len(hidden) >= 2
+    assert not seen & set(hidden)
 
 
 def test_the_mask_forgets_calls_that_are_over_and_stays_bounded() -> None:
     mask = CaptionMask()
     mask.mask(said("电话1380。"), final=True)
     encode(event("call.ended", call_id="c"), mask)
-    assert mask.mask(said("1380"), final=False)["text"] == "1380"
+    assert mask.mask(said("1380"), final=False)["text"] == "138*", "more may follow"
     for number in range(2 * MASK_LIMIT + 1):
         mask.mask(said("x", call_id=str(number)), final=True)
     assert len(mask._before) <= MASK_LIMIT
