@@ -230,6 +230,37 @@ def test_the_whole_player_works_from_the_keyboard_and_the_waveform(chromium: Bro
     visitor.leave()
 
 
+@pytest.mark.parametrize("width", list(WIDTHS))
+def test_a_stretch_is_chosen_on_the_waveform_and_taken_away(chromium: Browser, site: Site, width: int) -> None:
+    visitor = Visitor(chromium, site, width=width)
+    page = visitor.sign_in()
+    page.goto(f"/tickets/{NUMBER}")
+    expect(page.get_by_text("录音里的电话等号码以提示音代替")).to_be_visible()
+    take = page.locator("[data-span-export]")
+    expect(take).to_be_disabled()
+    page.locator("[data-wave]").scroll_into_view_if_needed()
+    box = page.locator("[data-wave]").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 40, steps=5)
+    page.mouse.up()
+    expect(take).to_be_enabled()
+    assert audio(page, "paused"), "dragging is not playing"
+    duration = int(page.get_attribute("transcript-player", "data-duration") or 0)
+    start, end = (int(page.locator(f"[name={name}]").input_value()) for name in ("start_ms", "end_ms"))
+    assert (start, end) == (pytest.approx(duration / 4, abs=300), pytest.approx(duration / 2, abs=300))
+    assert visitor.overflow() <= 0
+    visitor.keep(f"excerpt-{width}")
+    page.select_option("[data-span] select", "wav")
+    with page.expect_download() as download:
+        take.click()
+    assert download.value.suggested_filename == f"{NUMBER}-{start // 1000}-{-(-end // 1000)}s.wav"
+    page.locator("[data-span-set=start]").click()
+    assert page.locator("[name=start_ms]").input_value() == "0"
+    visitor.leave()
+
+
 def test_a_viewer_reads_the_transcript_without_the_sound(chromium: Browser, site: Site) -> None:
     visitor = Visitor(chromium, site, width=390)
     page = visitor.sign_in("viewer")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console import stream as stream_module
 from asr.masking import HIDDEN
+from console import stream as stream_module
 from console.stream import MASK_LIMIT, PRESENTERS, QUEUE_LIMIT, CaptionMask, EventHub, EventStream, encode, present_call
 from hotline.bus import Event, MemoryBus
 from hotline.errors import UnavailableError
