@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 from asr.figures import SPOKEN_DIGITS
 from asr.recognizer import Word
-from asr.service import HOTLINE
 from asr.text import aligned
 from recordings.redaction import AudioSpan
 
+ANNOUNCER = "hotline"  # the speaker of announcements (asr.service.HOTLINE)
 MIN_RUN = 6
 MISHEARD_RUN = 9
 MAX_PAUSE_MS = 5_000  # parts of a number that are further apart are hidden each, and what lies between is heard
@@ -144,7 +144,7 @@ def spoken_spans(segments: Iterable[Spoken]) -> list[AudioSpan]:
     for speaker, group in groupby(ordered, key=lambda segment: segment.speaker):
         own = list(group)
         for timed in (_read, _heard):
-            characters = [item for segment in own for item in timed(segment, whole=speaker == HOTLINE)]
+            characters = [item for segment in own for item in timed(segment, whole=speaker == ANNOUNCER)]
             found += _spans(characters)
     return found
 

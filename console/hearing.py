@@ -63,7 +63,7 @@ def hearing_of(session: Session, context: ConsoleContext, principal: auth.Princi
 
 
 def hidden_spans(session: Session, context: ConsoleContext, call: Call) -> tuple[AudioSpan, ...] | None:
-    """Where a recording is hidden: what a recognizer heard, or the transcript says, to be a personal number, and rows of keys.
+    """Where a recording is hidden: personal numbers that a recognizer heard or the transcript says, and rows of keys.
 
     None where nothing is known of what was said.
     """

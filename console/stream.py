@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
-from asr.masking import mask_phone, mask_growing
+from asr.masking import mask_growing, mask_phone
 from asr.personal import MAX_OPEN
 from hotline.bus import Bus, Event, Subscription
 from hotline.errors import UnavailableError
