@@ -37,7 +37,7 @@ from asr.masking import mask_spoken
 from asr.models import IndexedSegment, IndexedTranscript, Segment, Transcript
 from asr.query import SearchQuery, Term, fold, grams
 
-RULES = 1  # of folding, masking and grams: what was indexed by others is out of step
+RULES = 2  # of folding, masking and grams: what was indexed by others is out of step
 FTS = "indexed_segments_fts"
 _DIGITS = re.compile(r"[0-9]{1,20}x?")  # no personal number is longer
 
