@@ -118,6 +118,9 @@ RULES = tuple(
         # 3块5, 5毛钱, 2元
         rf"{_BEFORE}(?P<n>{_NUMBER})块(?P<d>{_ONE})(?=[毛角钱]|{_END})",
         rf"{_BEFORE}(?P<n>{_ONE_OR_TWO})(?=块钱|元钱|毛钱|(?:毛|角|元)(?:{_END}))",
+        # 38度7; 15万8, but not 一万一年, 两万三个人
+        rf"{_BEFORE}(?P<n>{_NUMBER})度(?P<d>{_ONE})(?={_END}|发烧|多|左右)",
+        rf"{_BEFORE}(?P<n>{_NUMBER}(?<=万[二三四五六七八九]))(?!{_THINGS}|多|余|几|里)",
         # 零下5度
         rf"(?<=零下)(?P<n>{_ONE})(?=度)",
         rf"{_BEFORE}(?P<n>(?!一){_ONE})(?=度(?:{_END}|左右|多|以[上下]|[到至都]))",

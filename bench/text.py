@@ -9,6 +9,7 @@ gazetteer of 5,000 made-up places, misheard at random, and texts without any of 
 
 import argparse
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from difflib import SequenceMatcher
@@ -16,7 +17,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from report import machine, print_report, progress, versions
+from report import machine, print_report, progress, target, versions
+from text_names import in_recordings, names
 
 from asr.batch import read_channel
 from asr.engines.vosk import VoskRecognizer
@@ -31,6 +33,7 @@ DEMO = PACKAGE_ROOT / "demo/callers"
 BESIDE = PACKAGE_ROOT.parent / "shared/data/callers"
 MARKS = {"comma": COMMA, "stop": STOP, "question": QUESTION}
 DRAWS = 5
+COST_LIMIT_US = 5_000
 Marker = Callable[[Sequence[Word]], Sequence[str]]
 Sample = tuple[list[Word], list[str]]
 """Words, and the mark that should follow each."""
@@ -82,9 +85,10 @@ def pause_ms(mark: str, chance: random.Random) -> int:
     return chance.randrange(600, 1100) if hesitates < 0.01 else chance.randrange(200, 600) if hesitates < 0.05 else 0
 
 
-def recognised(references: Iterable[Reference]) -> list[Sample]:
-    """The recordings as the bundled model hears them, with the marks of the references where they belong."""
+def recognised(references: Iterable[Reference]) -> list[tuple[list[Word], str]]:
+    """The recordings as the bundled model hears them, and what was said."""
     recognizer = VoskRecognizer(PACKAGE_ROOT / "asr/zh_tiny", allow_demo_model=True)
+    progress("recognizing recordings")
     samples = []
     for reference in references:
         if reference.path.exists():
@@ -92,7 +96,7 @@ def recognised(references: Iterable[Reference]) -> list[Sample]:
             stream = open_stream_at(recognizer, rate)
             events = stream.accept(pcm) + stream.finish()
             words = [word for event in events if isinstance(event, Final) for word in event.words]
-            samples.append((words, placed(words, reference.text)))
+            samples.append((words, reference.text))
     return samples
 
 
@@ -145,12 +149,9 @@ def cost_us(samples: Sequence[Sample]) -> float:
     return round(median(rounds), 1)
 
 
-def punctuation(texts: Path) -> dict[str, Any]:
+def punctuation(heard: Sequence[Sample]) -> dict[str, Any]:
     """Ours beside pauses alone."""
-    sets = {part: _drawn(part) for part in ("dev", "held")}
-    if texts.exists():
-        progress(f"recognizing the recordings of {texts}")
-        sets["recognised"] = recognised(read_references(texts))
+    sets = {"dev": _drawn("dev"), "held": _drawn("held"), "recognised": heard}
     figures = {name: {"ours": f1(samples, marks), "pauses": f1(samples, by_pauses)} for name, samples in sets.items()}
     return {**figures, "cpu_us": cost_us(sets["held"])}
 
@@ -170,12 +171,19 @@ def main() -> None:
         "--texts", type=Path, default=folder / "callers.tsv", help="recordings and what is said in them"
     )
     options = parser.parse_args()
-    marked = punctuation(options.texts)
+    heard = recognised(read_references(options.texts)) if options.texts.exists() else []
+    marked = punctuation([(words, placed(words, reference)) for words, reference in heard])
+    found = names([re.sub("[，。？]", "", sentence) for part in ("dev", "held") for sentence in sentences(part)])
     report = {
         "benchmark": "text",
         "machine": machine(),
         "versions": versions("hotline"),
         "punctuation": marked,
+        "names": {**found, "recordings": in_recordings(heard)},
+        "targets": {
+            "punctuation_us": target(marked["cpu_us"], COST_LIMIT_US, "us an utterance"),
+            "names_us": target(found["cpu_us"], COST_LIMIT_US, "us a sentence"),
+        },
     }
     print_report(report, as_json=options.json)
 
