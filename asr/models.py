@@ -12,7 +12,9 @@ from hotline.db import Base
 
 
 class Transcript(Base):
-    """One version of a call's transcript. `origin`: live (captions), batch (after hang-up) or edit (a person).
+    """One version of a call's transcript.
+
+    `origin`: live (captions), batch (after hang-up), second (heard again by a slower engine) or edit (a person).
 
     What was heard or written stays as it is; `current`, `unsure_share` and the confirmation are notes on it.
     """

@@ -34,7 +34,7 @@ CALLER, HOTLINE = "caller", "hotline"
 CALLER_CHANNEL = 0
 UNSURE_BELOW = 0.5
 UNKNOWN_MODEL = ModelInfo(name="unknown", engine="unknown", demo=False)
-Origin = Literal["live", "batch", "edit"]
+Origin = Literal["live", "batch", "second", "edit"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def store_transcript(
     now: datetime,
     unsure_below: float = UNSURE_BELOW,
 ) -> Transcript:
-    """Adds the next version of a call's transcript; a machine's (live or batch) is stored once and then returned.
+    """Adds the next version of a call's transcript; a machine's, of one origin, is stored once and then returned.
 
     A machine's version that comes after a person's edit is kept, but not shown in its place.
     """

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 QUEUE = "hotline"
 URGENT_QUEUE = "hotline.urgent"
+LOW_QUEUE = "hotline.low"
+LOW = frozenset({"second_pass"})  # long jobs that nobody waits for
 URGENT = frozenset({"assign_number", "look_up"})  # the jobs that a caller on the line waits for
 HEARTBEAT_TIMEOUT_MS = 10_000  # a killed worker's jobs are taken over after so long
 POLL_MS = 100
@@ -58,7 +60,7 @@ class ValkeyJobs:
                 Retries(max_retries=max_retries, min_backoff=1_000, max_backoff=60_000),
             ],
         )
-        for queue in (QUEUE, URGENT_QUEUE):
+        for queue in (QUEUE, URGENT_QUEUE, LOW_QUEUE):
             self.broker.declare_queue(queue)
 
     def enqueue(self, name: str, **arguments: Any) -> None:
@@ -101,13 +103,15 @@ class ValkeyJobs:
         with _broker_errors():
             return bool(self._client.exists(LEASE_PREFIX + key))
 
-    def run(self, functions: Mapping[str, JobFunction], *, threads: int, urgent_threads: int = 1) -> "Workers":
+    def run(
+        self, functions: Mapping[str, JobFunction], *, threads: int, urgent_threads: int = 1, low_threads: int = 1
+    ) -> "Workers":
         """Starts worker threads for `functions` (name -> function of keyword arguments); stop them with `.stop()`."""
         for name, function in functions.items():
             dramatiq.Actor(
                 function, broker=self.broker, actor_name=name, queue_name=_queue_of(name), priority=0, options={}
             )
-        return Workers(self.broker, {QUEUE: threads, URGENT_QUEUE: urgent_threads})
+        return Workers(self.broker, {QUEUE: threads, URGENT_QUEUE: urgent_threads, LOW_QUEUE: low_threads})
 
 
 class Workers:
@@ -131,7 +135,7 @@ class Workers:
 
 
 def _queue_of(name: str) -> str:
-    return URGENT_QUEUE if name in URGENT else QUEUE
+    return URGENT_QUEUE if name in URGENT else LOW_QUEUE if name in LOW else QUEUE
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ CONFIG_VARIABLE = "HOTLINE_CONFIG"
 SECRETS_VARIABLE = "HOTLINE_SECRETS_DIR"
 CHOSEN_MODEL = "in-use"  # a link to the chosen one; a broken link is an error, not a reason to take another
 SECRETS = ("database_url", "valkey_url", "recordings_url")
-ADDRESSES = (*SECRETS, "asr.url")  # may hold a password, so an error does not repeat them
+ADDRESSES = (*SECRETS, "asr.url", "asr.second_pass_url")  # may hold a password, so an error does not repeat them
 
 
 class Settings(BaseSettings):
@@ -251,6 +251,7 @@ class Settings(BaseSettings):
         plain["valkey_url"] = mask_url(self.effective_valkey_url())
         plain["recordings_url"] = mask_url(self.effective_recordings_url())
         plain["asr"]["model_path"] = str(self.effective_model_path())
+        plain["asr"]["second_pass_url"] = mask_url(self.asr.second_pass_url)
         plain["asr"]["url"] = mask_url(self.effective_asr_url())
         return plain
 

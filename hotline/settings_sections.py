@@ -249,14 +249,27 @@ class AsrSettings(Section):
     max_live_calls: int = Field(8, ge=0, description="calls captioned live; more are transcribed after hang-up")
     correct_names: bool = Field(True, description="names of the site that were misheard are shown as they are written")
     max_words: int = Field(5_000, ge=1, le=100_000, description="words of the site (`hotline words`)")
+    second_pass_url: str = Field(
+        "", description="ws:// address of a recognizer that hears recordings again after the call"
+    )
+    second_pass_model_path: Path | None = Field(
+        None, description="or a model's directory, loaded for each call; neither: no second pass"
+    )
+    second_pass_engine: Literal["", "vosk", "sherpa"] = Field("", description="empty: the model's directory tells")
+    second_pass_timeout_s: float = Field(3600.0, gt=0, description="a second pass that takes longer is given up")
     allow_demo_model: bool = Field(True, description="false in production: the bundled model refuses to load")
+
+    @property
+    def second_pass(self) -> bool:
+        """Whether recordings are heard again."""
+        return bool(self.second_pass_url or self.second_pass_model_path)
 
     @field_validator("models_mirror")
     @classmethod
     def _web_folder(cls, value: str) -> str:
         return check_address(value, "http://", "https://")
 
-    @field_validator("url")
+    @field_validator("url", "second_pass_url")
     @classmethod
     def _web_socket(cls, value: str) -> str:
         return check_address(value, "ws://", "wss://")

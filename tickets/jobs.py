@@ -130,6 +130,8 @@ class TicketJobs:
         if ticket is not None:
             self._publish("ticket.created", ticket_id=ticket.id, number=ticket.number, call_id=call.id)
         if transcribed:
+            if self._settings.asr.second_pass:
+                self._jobs.enqueue("second_pass", call_id=call.id)
             archive(journal)
 
     def sweep_spool(self) -> None:

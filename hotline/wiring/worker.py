@@ -15,6 +15,7 @@ from hotline.wiring.database import open_database
 from recordings.jobs import RecordingJobs
 from recordings.store import open_store
 from tickets.jobs import TicketJobs
+from tickets.second_pass_job import SecondPassJobs
 from tickets.survey_jobs import SurveyJobs
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,10 @@ def run(settings: Settings, stop: threading.Event) -> None:
     recording_jobs = RecordingJobs(settings=settings, database=database, jobs=jobs, store=store, clock=clock)
     commands = open_commands(settings)
     survey_jobs = SurveyJobs(settings=settings, database=database, jobs=jobs, commands=commands, clock=clock)
-    functions: dict[str, JobFunction] = ticket_jobs.functions() | survey_jobs.functions() | recording_jobs.functions()
+    second_pass = SecondPassJobs(settings=settings, database=database, jobs=jobs, bus=bus, store=store, clock=clock)
+    functions: dict[str, JobFunction] = (
+        ticket_jobs.functions() | survey_jobs.functions() | recording_jobs.functions() | second_pass.functions()
+    )
     worker = jobs.run(functions, threads=WORKER_THREADS, urgent_threads=URGENT_THREADS)
     log.info("working on %s", ", ".join(sorted(functions)))
     next_sweep = 0.0
