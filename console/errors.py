@@ -16,6 +16,7 @@ from console.rendering import render
 from hotline.errors import (
     ConfigurationError,
     ConflictError,
+    DamagedError,
     ForbiddenError,
     HotlineError,
     InvalidInputError,
@@ -35,6 +36,7 @@ STATUS: dict[type[HotlineError], int] = {
     ConflictError: 409,
     TooManyRequestsError: 429,
     ConfigurationError: 500,
+    DamagedError: 500,
     ProtocolError: 502,
     UnavailableError: 503,
 }

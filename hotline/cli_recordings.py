@@ -3,6 +3,7 @@
 import json
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,6 +54,39 @@ def verify(
     else:
         _show(report)
     raise typer.Exit(0 if report.sound else 1)
+
+
+@app.command("new-key", help="生成新的录音密钥，写在密钥文件最前面，此后的录音用它加密")
+def new_key(
+    file: Path,
+    key_id: Annotated[str, typer.Option("--id", help="密钥名；不给则用今天的日期")] = "",
+) -> None:
+    """Put a new key on top of a key file."""
+    from recordings.keys import add_key
+
+    key = add_key(file, key_id or f"{SystemClock().now():%Y-%m-%d}")
+    _say(f"已在 {file} 写入密钥 {key.id}。请把它备份到录音以外的地方：丢了密钥，录音就再也打不开")
+
+
+@app.command("rekey", help="把存储里的录音全部改用当前密钥加密；中断后再次运行即可接着做")
+def rekey() -> None:
+    """Encrypt every stored file under the key in use."""
+    from hotline.wiring.database import open_database
+    from recordings.rekeying import rekey
+    from recordings.store import open_store
+
+    settings = load_settings()
+    with closing(open_database(settings)) as database, err.status("加密") as status:
+        done = rekey(
+            database,
+            open_store(settings),
+            clock=SystemClock(),
+            progress=lambda path: status.update(f"加密 {escape(path)}"),
+        )
+    _say(f"重新加密 {done.files} 个文件，{done.already} 个本已如此")
+    for path, reason in done.failed:
+        err.print(f"[red]✗[/] {escape(path)}: {escape(reason)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if done.failed else 0)
 
 
 def _show(report: "Report") -> None:

@@ -40,3 +40,7 @@ class UnavailableError(HotlineError):
 
 class ProtocolError(HotlineError):
     """The far end of a network connection broke its protocol."""
+
+
+class DamagedError(HotlineError):
+    """Stored data is not what was written: changed, cut short, or another's. Trying again does not help."""

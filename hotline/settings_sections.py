@@ -226,6 +226,15 @@ class RecordingSettings(Section):
     manifest_s: float = Field(
         60.0, gt=0, description="new links of the hash chain are written into the store so often, by the worker"
     )
+    key_file: Path | None = Field(None, description="keys that stored files are encrypted under; unset: in plain")
+    key_command: str = Field("", description="a command that prints those keys, in place of a file")
+    key_command_s: float = Field(10.0, gt=0, description="patience with it")
+
+    @model_validator(mode="after")
+    def _one_source_of_keys(self) -> "RecordingSettings":
+        if self.key_file is not None and self.key_command:
+            raise ValueError("key_file and key_command are two places for the keys: set one")
+        return self
 
 
 class AsrSettings(Section):

@@ -80,6 +80,19 @@ def links_of_path(session: Session, path: str) -> list[Link]:
     return [_link(row) for row in session.scalars(query)]
 
 
+def current_links(session: Session, *, after: int, until: int, limit: int) -> list[Link]:
+    """The next links behind `after`, up to `until`, that are the newest of files which should be in the store."""
+    later = aliased(ChainLink)
+    superseded = select(later.position).where(later.path == ChainLink.path, later.position > ChainLink.position)
+    query = (
+        select(ChainLink)
+        .where(ChainLink.position.between(after + 1, until), ChainLink.kind != REMOVED, ~superseded.exists())
+        .order_by(ChainLink.position)
+        .limit(limit)
+    )
+    return [_link(row) for row in session.scalars(query)]
+
+
 def links_of_day(session: Session, day: str) -> list[tuple[Link, bool]]:
     """The links of a day in order, each with whether a later one speaks of the same file."""
     later = aliased(ChainLink)

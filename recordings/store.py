@@ -20,15 +20,21 @@ from fsspec.implementations.local import LocalFileSystem
 from hotline.errors import ConfigurationError, InvalidInputError, NotFoundError, UnavailableError
 from hotline.settings import Settings
 from recordings.chain import StoredFile
+from recordings.encryption import HEADER_BYTES, EncryptingWriter, key_id_of, open_decrypted
+from recordings.keys import KeyRing, load_keys
 
 _PIECE = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
 class RecordingStore:
-    """Files by name under one fsspec address. Raises `UnavailableError` while the store does not answer."""
+    """Files by name under one fsspec address. Raises `UnavailableError` while the store does not answer.
 
-    def __init__(self, url: str) -> None:
+    With `keys` what is put is encrypted; what is opened is decrypted where it is encrypted (`recordings.encryption`).
+    """
+
+    def __init__(self, url: str, keys: KeyRing | None = None) -> None:
+        self.keys = keys
         try:
             self._files, root = fsspec.url_to_fs(url)
         except (ValueError, ImportError) as error:
@@ -44,10 +50,28 @@ class RecordingStore:
         """Stores `content`, as `put` does."""
         return self._write(io.BytesIO(content), name)
 
+    def put_as_it_is(self, content: BinaryIO, name: str) -> None:
+        """Stores `content` without encrypting it: it is for everyone who reads the store, or is encrypted already."""
+        self._write(content, name, encrypted=False)
+
+    def encrypt(self, name: str, target: BinaryIO) -> StoredFile:
+        """Writes what `name` holds to `target`, encrypted under the key in use; what such a file would be."""
+        with self.open(name) as content:
+            return self._copy(content, target, name)
+
+    def key_id(self, name: str) -> str:
+        """The id of the key under which `name` is encrypted; empty where it is not."""
+        with self._errors(name), self._files.open(self._path(name), "rb") as file:
+            return key_id_of(file.read(HEADER_BYTES))
+
     def open(self, name: str) -> BinaryIO:
-        """A seekable binary file to read ranges from; the caller closes it. `NotFoundError` where there is none."""
+        """What `name` holds, as a seekable binary file to read ranges from; the caller closes it.
+
+        `NotFoundError` where there is none, `DamagedError` where it was encrypted and is not as it was,
+        `ConfigurationError` where its key is missing.
+        """
         with self._errors(name):
-            return cast(BinaryIO, self._files.open(self._path(name), "rb"))
+            return open_decrypted(cast(BinaryIO, self._files.open(self._path(name), "rb")), self.keys, name)
 
     def size(self, name: str) -> int:
         """Bytes under `name` as they lie in the store; `NotFoundError` where there is none."""
@@ -100,17 +124,17 @@ class RecordingStore:
         with contextlib.suppress(NotFoundError), self._errors(name):
             self._files.rm_file(self._path(name))
 
-    def _write(self, content: BinaryIO, name: str) -> StoredFile:
+    def _write(self, content: BinaryIO, name: str, *, encrypted: bool = True) -> StoredFile:
         path = self._path(name)
         with self._errors(name):
             if not isinstance(self._files, LocalFileSystem):  # an object appears whole, when it is closed
                 with self._files.open(path, "wb") as target:
-                    return self._copy(content, target, name)
+                    return self._copy(content, target, name, encrypted=encrypted)
             partial = Path(f"{path}.{uuid.uuid4().hex}.part")
             partial.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with open(partial, "wb") as target:
-                    stored = self._copy(content, target, name)
+                    stored = self._copy(content, target, name, encrypted=encrypted)
                     target.flush()
                     os.fsync(target.fileno())
                 os.replace(partial, path)
@@ -118,13 +142,21 @@ class RecordingStore:
             finally:
                 partial.unlink(missing_ok=True)
 
-    def _copy(self, content: BinaryIO, target: BinaryIO, name: str) -> StoredFile:
-        digest, size = hashlib.sha256(), 0
+    def _copy(self, content: BinaryIO, target: BinaryIO, name: str, *, encrypted: bool = True) -> StoredFile:
+        lying = _Tally(target)
+        encrypting = EncryptingWriter(lying, self.keys.current, name) if encrypted and self.keys else None
+        digest = hashlib.sha256()
         while piece := content.read(_PIECE):
             digest.update(piece)
-            target.write(piece)
-            size += len(piece)
-        return StoredFile(name=name, sha256=digest.hexdigest(), size_bytes=size, content_sha256=digest.hexdigest())
+            (encrypting or lying).write(piece)
+        if encrypting:
+            encrypting.finish()
+        return StoredFile(
+            name=name,
+            sha256=lying.digest.hexdigest(),
+            size_bytes=lying.size_bytes,
+            content_sha256=digest.hexdigest(),
+        )
 
     def _path(self, name: str) -> str:
         if not _NAME.fullmatch(name):
@@ -141,6 +173,20 @@ class RecordingStore:
             raise UnavailableError(f"recording store: {name}: {error}") from error
 
 
+class _Tally:
+    """Hands on what is written, and keeps its digest and length."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+        self.digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    def write(self, data: bytes, /) -> None:
+        self.digest.update(data)
+        self.size_bytes += len(data)
+        self._target.write(data)
+
+
 def open_store(settings: Settings) -> RecordingStore:
-    """The site's recording store."""
-    return RecordingStore(settings.effective_recordings_url())
+    """The site's recording store with its keys; raises `ConfigurationError` where they are not as they must be."""
+    return RecordingStore(settings.effective_recordings_url(), load_keys(settings.recordings))

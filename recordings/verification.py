@@ -3,6 +3,7 @@
 It reads a day at a time and needs no key: the chain has the digests of the bytes that lie in the store.
 """
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -97,7 +98,7 @@ def write_manifests(database: Database, store: RecordingStore) -> int:
             links = chain_repository.unlisted_links(session, limit=MANIFEST_LINKS)
         if not links:
             return written
-        store.put_bytes(b"".join(map(serialize_link, links)), manifest_name(links))
+        store.put_as_it_is(io.BytesIO(b"".join(map(serialize_link, links))), manifest_name(links))
         with database.transaction() as session:
             chain_repository.mark_listed(session, links[-1].position)
         written += len(links)
