@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 BEGIN, END = "<s>", "</s>"
-DISCOUNT = 0.75
+DISCOUNT = 0.85
 MOST_EXPLICIT = 0.999
 """Of a history's probability at most this much is explicit; the rest backs off."""
 BEGIN_SHARE = 0.08

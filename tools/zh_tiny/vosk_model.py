@@ -89,9 +89,9 @@ def flat(sentences: list[list[list[str]]], known: set[str]) -> list[list[str]]:
 @dataclass(frozen=True)
 class LanguageOptions:
     size: int = VOCABULARY
-    written_weight: float = 0.6
-    generated_sentences: int = 60_000
-    numbers: int = 12_000
+    written_weight: float = 0.75
+    generated_sentences: int = 40_000
+    numbers: int = 8_000
     bigrams: int = 120_000
     trigrams: int = 60_000
 
