@@ -30,6 +30,7 @@ VOCABULARY = 30_000
 COMMON_CHARACTER = 300
 """A single character with at least this count in jieba's list is a word: anything can be spelled with them."""
 PRIOR_POWER = 0.8
+WRITTEN_PER_NUMBER = 3
 WORD_PRIOR = 1e-3
 """What jieba's count of a word weighs against a count in the text, where the text lacks the word."""
 MFCC_CONF = (
@@ -47,13 +48,19 @@ class Texts:
 
 
 def read_texts(segmenter: Segmenter, *, sentences: int, numbers: int, seed: int = 7) -> Texts:
-    """The hand-written sentences, and that many of the grammar's and dictated numbers."""
+    """The hand-written sentences, and that many of the grammar's and dictated numbers.
+
+    Numbers go into both: what few there are in the hand-written ones would make every digit of a string unlikely.
+    """
     grammar = Grammar.read(TEXT / "grammar.txt")
     rng = random.Random(seed)
     forbidden = held_out()
     source = generated(grammar, rng, forbidden)
-    made = [next(source) for _ in range(sentences)] + [dictated(grammar, rng) for _ in range(numbers)]
+    made = [next(source) for _ in range(sentences)]
+    dictations = [dictated(grammar, rng) for _ in range(numbers)]
+    made += dictations
     written = [line for line in written_sentences() if characters(line) not in forbidden]
+    written += dictations[: len(written) // WRITTEN_PER_NUMBER]
 
     def phrases(sentence: str) -> list[list[str]]:
         return [segmenter.words(phrase) for phrase in PHRASE_END.split(sentence) if phrase]
