@@ -15,6 +15,7 @@ from asr.recognizer import Word
 from asr.text import display
 
 MIN_CHARACTERS, MAX_CHARACTERS = 2, 8
+MARKS = frozenset("，。？！、；：")  # nobody says them
 REACH = 3  # single characters taken in on each side
 # Words of grammar: they end a name and are none themselves.
 _GRAMMAR = frozenset(
@@ -49,11 +50,14 @@ def corrections(words: Sequence[Word], confirmed: str) -> list[Correction]:
     """
     if not words:
         return []
-    heard, word_of = display(words).text, display(words).word_of
-    loose = [
-        len(words[word_of[at]].text) == 1 and character not in _GRAMMAR and _is_word(character)
-        for at, character in enumerate(heard)
+    shown = display(words)
+    spoken = [
+        (character, at) for character, at in zip(shown.text, shown.word_of, strict=True) if character not in MARKS
     ]
+    heard = "".join(character for character, _ in spoken)
+    written = confirmed
+    confirmed = "".join(character for character in confirmed if character not in MARKS)
+    loose = [len(words[at].text) == 1 and character not in _GRAMMAR and _is_word(character) for character, at in spoken]
     found = []
     for begin, end, meant_begin, meant_end in _differences(heard, confirmed, loose):
         if not _is_word(confirmed[meant_begin:meant_end]) or not _is_word(heard[begin:end] or "无"):
@@ -64,7 +68,7 @@ def corrections(words: Sequence[Word], confirmed: str) -> list[Correction]:
         before = min(before, _common(heard[:begin][::-1], confirmed[:meant_begin][::-1]))
         after = min(after, _common(heard[end:], confirmed[meant_end:]))
         word = confirmed[meant_begin - before : meant_end + after]
-        if MIN_CHARACTERS <= len(word) <= MAX_CHARACTERS:
+        if MIN_CHARACTERS <= len(word) <= MAX_CHARACTERS and word in written:
             found.append(Correction(heard[begin - before : end + after], word))
     return found
 

@@ -1,6 +1,7 @@
 """Queries of transcripts."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
@@ -44,6 +45,12 @@ def machine_transcripts(session: Session, call_id: str) -> Sequence[Transcript]:
     """What recognizers made of the call, with segments, the oldest first."""
     query = select(Transcript).options(selectinload(Transcript.segments)).order_by(Transcript.version)
     return session.scalars(query.where(Transcript.call_id == call_id, Transcript.origin != EDIT)).all()
+
+
+def edited_transcripts(session: Session, *, since: datetime, limit: int) -> Sequence[Transcript]:
+    """The transcripts that people edited last, as pages show them now."""
+    query = select(Transcript).where(Transcript.origin == EDIT, Transcript.current, Transcript.created_at >= since)
+    return session.scalars(query.order_by(Transcript.created_at.desc()).limit(limit)).all()
 
 
 def count_versions(session: Session, call_id: str) -> int:

@@ -1,5 +1,6 @@
 """`hotline words`: what the recognizer should expect to hear at this site. Processes follow changes."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hotline.clock import SystemClock
 from hotline.errors import InvalidInputError, NotFoundError
 from hotline.settings import Settings, load_settings
 from hotline.site_files import SiteFile
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from asr.words import HotWord
 
 app = typer.Typer(no_args_is_help=True, help="本站用词：识别时优先听成的词和名称")
+SUGGESTED = 100
 out = Console()
 
 
@@ -83,6 +86,34 @@ def words_remove(words: Annotated[list[str], typer.Argument(help="词，可多�
 
     SiteFile(settings.words_path).change(edit)
     out.print(f"已删除 {len(words)} 个词")
+
+
+@app.command("suggest", help="列出人工校对时常改成的词，可考虑加入本站用词")
+def words_suggest(
+    days: Annotated[int, typer.Option(min=1, max=3650, help="看最近多少天的校对")] = 30,
+    at_least: Annotated[int, typer.Option("--at-least", min=1, help="至少改过几次")] = 2,
+    calls: Annotated[int, typer.Option(min=1, max=100_000, help="最多看多少个通话")] = 1000,
+) -> None:
+    """List the words that reviewers keep writing where the recognizer heard something else."""
+    from asr.suggestions import suggest_words
+    from asr.words import load_words
+    from hotline.wiring.database import open_database
+    from tickets.gazetteer import load_gazetteer
+
+    settings = load_settings()
+    known = {word.text for word in load_words(settings.words_path, limit=settings.asr.max_words)}
+    gazetteer = load_gazetteer(settings.tickets.gazetteer_path, settings.places_path, limit=settings.tickets.max_places)
+    known |= {place.spelling for place in gazetteer.spellings}
+    with open_database(settings).reading() as session:
+        since = SystemClock().now() - timedelta(days=days)
+        found = suggest_words(session, since=since, calls=calls, known=known, at_least=at_least)
+    table = Table("词", "次数", "听成")
+    for each in found[:SUGGESTED]:
+        table.add_row(
+            escape(each.word), str(each.count), escape("、".join(heard or "（漏听）" for heard in each.heard[:5]))
+        )
+    out.print(table)
+    out.print("加入：hotline words add 词", style="dim")
 
 
 @app.command("undo", help="撤销上一次改动")

@@ -130,3 +130,11 @@ def test_words_beyond_the_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     run("words", "add", "煤改电")
     assert isinstance(refused("words", "add", "妫水北街"), InvalidInputError)
     assert isinstance(refused("words", "add", "电"), InvalidInputError)
+
+
+def test_without_reviews_no_word_is_suggested(site: Path) -> None:
+    (site / "var").mkdir()
+    assert run("migrate").exit_code == 0
+    shown = run("words", "suggest", "--days", "7")
+    assert shown.exit_code == 0, shown.output
+    assert "hotline words add" in shown.output
