@@ -56,6 +56,7 @@ def examine(settings: Settings) -> list[Finding]:
         _spare_disk,
         _prompts,
         _model,
+        _second_model,
         _certificate,
         _broker,
         _database,
@@ -175,6 +176,12 @@ def _model(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("error", "识别模型", f"{info.name} 是演示模型，而设置不允许", "`hotline models use` 选定别的模型")
+
+
+def _second_model(settings: Settings) -> Iterator[Finding]:
+    if (path := settings.asr.second_pass_model_path) is not None and not settings.asr.second_pass_url:
+        info = check_model(path, engine=settings.asr.second_pass_engine)
+        yield Finding("ok", "第二遍识别模型", f"{info.name}（{info.engine}）")
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:

@@ -2,14 +2,18 @@
 
 import json
 import logging
+import queue
 import signal
 import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
+import sherpa_models
 from recognizer_rig import MODEL, RecognizerProcess, RunningServer, free_port, running_server, speech
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -272,3 +276,31 @@ def test_a_batch_client_does_not_hold_up_a_live_one() -> None:
         greedy.recv(60)
         greedy_s = time.monotonic() - began
     assert live_s < greedy_s / 3
+
+
+@pytest.mark.parametrize("build", [sherpa_models.streaming_ctc, sherpa_models.tdnn_ctc])
+def test_a_sherpa_model_is_served(tmp_path: Path, build: Callable[[Path], Path]) -> None:
+    """Also one that hears whole utterances: the endpointing makes them. Two are said here."""
+    stop, listening = threading.Event(), queue.Queue[int]()
+    settings = settings_on_free_port(model_path=build(tmp_path))
+    server = threading.Thread(
+        target=serve_recognizer, args=(settings, stop), kwargs={"on_listening": listening.put}, daemon=True
+    )
+    server.start()
+    loud = np.random.default_rng(1).integers(-8000, 8000, 8000, np.int16).tobytes()
+    try:
+        stream = RemoteRecognizer(f"ws://127.0.0.1:{listening.get(timeout=60)}").open_stream()
+        events = stream.accept(bytes(16_000) + loud + bytes(32_000) + loud) + stream.finish()
+    finally:
+        stop.set()
+        server.join(10)
+    first, second = [event for event in events if isinstance(event, Final)]
+    assert 500 <= first.start_ms <= 1500
+    assert first.end_ms <= 2700
+    assert 3400 <= second.start_ms <= 4500
+
+
+def test_a_whole_utterance_model_without_endpointing_does_not_start(tmp_path: Path) -> None:
+    settings = settings_on_free_port(model_path=sherpa_models.tdnn_ctc(tmp_path), endpoint_silence_ms=0)
+    with pytest.raises(ConfigurationError, match="hears whole utterances"):
+        serve_recognizer(settings, threading.Event())

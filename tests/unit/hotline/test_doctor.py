@@ -25,6 +25,7 @@ from hotline.doctor import (
     may_raise_priority,
 )
 from hotline.settings import Settings
+from hotline.settings_sections import BUNDLED_MODEL
 from ivr.media.engine import NICE
 
 UNIT = Path(__file__).resolve().parents[3] / "deploy" / "hotline.service"
@@ -76,6 +77,7 @@ def test_a_demo_model_that_is_not_allowed_is_an_error(quiet: Settings) -> None:
     ("section", "name", "value", "words"),
     [
         ("asr", "model_path", Path("/nonexistent/model"), "/nonexistent/model"),
+        ("asr", "second_pass_model_path", Path("/nonexistent/second"), "/nonexistent/second"),
         ("flow", "path", Path("/nonexistent/flow.yaml"), "flow.yaml"),
         ("flow", "prompts_dir", Path("/nonexistent/prompts"), "/nonexistent/prompts"),
     ],
@@ -307,3 +309,9 @@ def test_priority_that_counts_only_in_its_autogroup_is_a_warning(
         (finding,) = (one for one in examine(quiet) if one.subject == "实时优先级")
         assert finding.level == level
         assert ("sched_autogroup_enabled" in finding.hint) is inside
+
+
+def test_the_model_of_the_second_pass_is_named(quiet: Settings) -> None:
+    findings = examine(changed(quiet, "asr", second_pass_model_path=BUNDLED_MODEL))
+    (finding,) = [finding for finding in findings if finding.subject == "第二遍识别模型"]
+    assert (finding.level, finding.message) == ("ok", "zh_tiny（vosk）")
