@@ -10,7 +10,7 @@ We give one hypothesis, so a client that asks for alternatives is refused; so is
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,26 +48,51 @@ class Eof:
 
 @dataclass(frozen=True)
 class Health:
-    """What a recognizer process says of itself at `HEALTH_PATH`."""
+    """What a recognizer process says of itself, at `HEALTH_PATH` and on the bus.
+
+    `rtf`: seconds of decoding per second of audio, None before any; `capacity`: streams in real time that it bears.
+    """
 
     model: ModelInfo
     connections: int
+    rtf: float | None = None
+    capacity: int | None = None
+
+    def state(self) -> dict[str, Any]:
+        """As plain data."""
+        model = {"name": self.model.name, "engine": self.model.engine, "demo": self.model.demo}
+        return {
+            "status": "ok",
+            "model": model,
+            "connections": self.connections,
+            "rtf": None if self.rtf is None else round(self.rtf, 4),
+            "capacity": self.capacity,
+        }
 
     def serialize(self) -> str:
-        model = {"name": self.model.name, "engine": self.model.engine, "demo": self.model.demo}
-        return json.dumps({"status": "ok", "model": model, "connections": self.connections}, ensure_ascii=False)
+        return json.dumps(self.state(), ensure_ascii=False)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> "Health":
+        """The inverse of `state`; raises `ProtocolError`."""
+        try:
+            model = state["model"]
+            rtf, capacity = state.get("rtf"), state.get("capacity")
+            return cls(
+                model=ModelInfo(name=str(model["name"]), engine=str(model["engine"]), demo=bool(model["demo"])),
+                connections=int(state["connections"]),
+                rtf=None if rtf is None else float(rtf),
+                capacity=None if capacity is None else int(capacity),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise ProtocolError("not a recognizer's health answer") from error
 
     @classmethod
     def parse(cls, text: str | bytes) -> "Health":
         """The inverse of `serialize`; raises `ProtocolError`."""
         try:
-            raw = _object(text)
-            model = raw["model"]
-            return cls(
-                model=ModelInfo(name=str(model["name"]), engine=str(model["engine"]), demo=bool(model["demo"])),
-                connections=int(raw["connections"]),
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            return cls.of(_object(text))
+        except ProtocolError as error:
             raise ProtocolError("not a recognizer's health answer") from error
 
 

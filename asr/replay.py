@@ -44,6 +44,12 @@ class ReplayBuffer:
                 self._torn = True
             return end - self._sent
 
+    @property
+    def behind_ms(self) -> int:
+        """How much audio the recognizer has not answered for."""
+        with self._lock:
+            return (self._base + len(self._audio) - self._heard) // self._bytes_per_ms
+
     def rewind(self) -> None:
         """A new connection begins: everything held is to be told again."""
         with self._lock:

@@ -7,10 +7,14 @@ first served, so a client that sends minutes at once cannot hold up one that spe
 import asyncio
 import contextlib
 import logging
+import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -19,7 +23,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
-from asr.blocks import bytes_of
+from asr.batch import ChannelReader
+from asr.blocks import BYTES_PER_SAMPLE, bytes_of
+from asr.capacity import SpeedMeter, capacity
 from asr.endpointing import EndpointedRecognizer
 from asr.engines.loading import load_recognizer
 from asr.protocol import (
@@ -33,7 +39,7 @@ from asr.protocol import (
 from asr.recognizer import Final, RecognitionEvent, RecognitionStream, Recognizer
 from asr.resample import open_stream_at
 from asr.words import load_words
-from hotline.errors import ConfigurationError, InvalidInputError, ProtocolError
+from hotline.errors import ConfigurationError, HotlineError, InvalidInputError, ProtocolError
 from hotline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,6 +47,8 @@ connection_log = logging.getLogger(f"{__name__}.connections")
 connection_log.setLevel(logging.WARNING)  # websockets tells of every connection
 
 SLICE_MS = 200
+WARM_UP_PROMPT = "notice.wav"
+WARM_UP_PIECES = 4
 CLOSE_TIMEOUT_S = 1.0
 T = TypeVar("T")
 
@@ -52,6 +60,12 @@ def serve_recognizer(
 
     Raises `ConfigurationError` for a model that cannot be used or an address that cannot be bound.
     """
+    server = load_server(settings)
+    server.run(settings.asr.address, settings.asr.port, stop, on_listening=on_listening)
+
+
+def load_server(settings: Settings) -> "RecognizerServer":
+    """A server of the site's model, warm; raises `ConfigurationError` for a model that cannot be used."""
     recognizer = load_recognizer(
         settings.effective_model_path(),
         engine=settings.asr.engine,
@@ -70,7 +84,8 @@ def serve_recognizer(
         max_connections=settings.asr.max_connections,
         max_message_bytes=settings.asr.max_message_bytes,
     )
-    server.run(settings.asr.address, settings.asr.port, stop, on_listening=on_listening)
+    server.warm_up(settings.flow.prompts_dir / WARM_UP_PROMPT)
+    return server
 
 
 class RecognizerServer:
@@ -81,7 +96,37 @@ class RecognizerServer:
         self._max_connections = max_connections
         self._max_message_bytes = max_message_bytes
         self._connections = 0
+        self._stopping = False
+        self._threads = min(threads, len(os.sched_getaffinity(0)))
+        self._speed = SpeedMeter()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+
+    def warm_up(self, wav_path: Path) -> None:
+        """Decodes a few seconds of speech, so that the first caller waits for no page of the model and the speed is
+        known. Without the file, or for an engine that fails, nothing."""
+        try:
+            with ChannelReader(wav_path, 0) as audio:
+                pcm, rate = b"".join(islice(audio, WARM_UP_PIECES)), audio.sample_rate
+        except HotlineError as error:
+            log.warning("no warming up: %s", error)
+            return
+        for _ in range(2):  # the second time tells the speed
+            began = time.process_time()  # others on the machine may be busy now and not later
+            stream = open_stream_at(self._recognizer, rate)
+            stream.accept(pcm)
+            stream.finish()
+            spent = time.process_time() - began
+        self._speed.warmed_up(audio_s=max(0.1, len(pcm) / BYTES_PER_SAMPLE / rate), decode_s=spent)
+
+    def health(self) -> Health:
+        """How it is now; from any thread."""
+        rtf = self._speed.rtf
+        return Health(
+            model=self._recognizer.model,
+            connections=self._connections,
+            rtf=rtf,
+            capacity=capacity(rtf, threads=self._threads, most=self._max_connections),
+        )
 
     def run(
         self, address: str, port: int, stop: threading.Event, *, on_listening: Callable[[int], None] | None = None
@@ -113,6 +158,7 @@ class RecognizerServer:
                 if on_listening is not None:
                     on_listening(listening)
                 await _wait(stop)
+                self._stopping = True
                 server.close(reason="the recognizer is stopping")
 
     def _announce(self, address: str, port: int) -> None:
@@ -124,7 +170,7 @@ class RecognizerServer:
     def _answer_health(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.path != HEALTH_PATH:
             return None
-        body = Health(model=self._recognizer.model, connections=self._connections).serialize().encode()
+        body = self.health().serialize().encode()
         headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
         return Response(200, "OK", headers, body)
 
@@ -156,7 +202,12 @@ class RecognizerServer:
                 size = bytes_of(SLICE_MS, config.sample_rate)
                 events: list[RecognitionEvent] = []
                 for at in range(0, len(message), size):
-                    events += await self._decode(partial(stream.accept, message[at : at + size]))
+                    if self._stopping:
+                        return
+                    piece = message[at : at + size]
+                    found, spent = await self._decode(partial(timed, stream.accept, piece))
+                    events += found
+                    self._speed.add(audio_s=len(piece) / BYTES_PER_SAMPLE / config.sample_rate, decode_s=spent)
                 await connection.send(replies.after(events))
                 continue
             command = parse_command(message)
@@ -196,6 +247,12 @@ class Replies:
         """The reply to eof."""
         words = [word for event in events if isinstance(event, Final) for word in event.words]
         return serialize_result(words, times=self._times)
+
+
+def timed(work: Callable[[bytes], T], pcm: bytes) -> tuple[T, float]:
+    """What `work` makes of the audio, and the seconds it took."""
+    began = time.perf_counter()
+    return work(pcm), time.perf_counter() - began
 
 
 async def _wait(stop: threading.Event) -> None:

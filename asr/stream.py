@@ -1,22 +1,26 @@
-"""Live captions: the audio of calls to a recognizer and its words back, without ever holding up the media process.
+"""Live captions: the audio of calls to recognizers and their words back, without ever holding up the media process.
 
-One thread with one event loop serves all streams. A recognizer that dies is connected to again, and the audio of the
-unfinished utterance is told again, so no words are lost; see `asr.replay`.
+One thread with one event loop serves all streams. When a recognizer dies its streams go to another, or to the same when
+it is back, and the audio of the unfinished utterance is told again, so no words are lost; see `asr.replay`. Which takes
+a stream is said by `asr.capacity`. A recognizer that is too slow falls behind, which is told, and catches up.
 """
 
 import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from asr.blocks import BLOCK_MS, bytes_of
-from asr.engines.remote import check_url, read_remote_model
+from asr.capacity import RecognizerPool
+from asr.engines.remote import read_remote_model
 from asr.protocol import EOF, Config, parse_reply
 from asr.recognizer import ModelInfo, Partial, RecognitionEvent
 from asr.replay import ReplayBuffer
@@ -27,7 +31,12 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 2.0
 REPLY_TIMEOUT_S = 5.0
+IMPATIENT_S = 1.5
+"""One that does not answer is left after so long where there is another: what hangs is rarer than what is dead."""
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 1.0
+NO_PLACE_RETRY_S = 0.5
+TOLD_BEHIND_S = 2
+"""Captions that are so late are said to be."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +47,25 @@ class StreamEnded:
     model: ModelInfo | None
 
 
-CaptionEvent = RecognitionEvent | StreamEnded
+@dataclass(frozen=True)
+class Behind:
+    """The recognizer is `seconds` behind the speaker, 0 when it has caught up. Told when it changes."""
+
+    seconds: int
+
+
+CaptionEvent = RecognitionEvent | Behind | StreamEnded
 
 
 class CaptionService:
     """Captions of at most `max_live_calls` calls at once; further ones get streams that end incomplete."""
 
     def __init__(
-        self, url: str, *, max_live_calls: int, max_lag_s: float = 10.0, finish_timeout_s: float = 5.0
+        self, pool: RecognizerPool, *, max_live_calls: int, max_lag_s: float = 10.0, finish_timeout_s: float = 5.0
     ) -> None:
-        """`max_lag_s`: audio a stream holds for a slow recognizer. `finish_timeout_s`: wait for the last words."""
-        self._url = check_url(url)
+        """`pool` belongs to the service from now on. `max_lag_s`: audio a stream holds for a slow recognizer.
+        `finish_timeout_s`: wait for the last words."""
+        self._pool = pool
         self._max_live_calls = max_live_calls
         self._max_lag_ms = int(max_lag_s * 1000)
         self._finish_timeout_s = finish_timeout_s
@@ -76,7 +93,7 @@ class CaptionService:
                 self._live[call_id] += 1
         stream = CaptionStream(
             f"{call_id}/{speaker}",
-            self._url,
+            self._pool,
             self._loop,
             on_event,
             sample_rate=sample_rate,
@@ -88,6 +105,11 @@ class CaptionService:
             log.info("call %s: no live captions, %d calls have them", call_id, self._max_live_calls)
         stream.start(lambda: self._ended(call_id) if admitted else None)
         return stream
+
+    def recognizers_told(self, states: Mapping[str, Mapping[str, Any]]) -> None:
+        """What the bus holds of recognizers; from any thread."""
+        with contextlib.suppress(RuntimeError):  # the service is closed
+            self._loop.call_soon_threadsafe(self._pool.tell, states)
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Ends all streams, those without their last words as incomplete, and the thread."""
@@ -113,7 +135,7 @@ class CaptionStream:
     def __init__(
         self,
         name: str,
-        url: str,
+        pool: RecognizerPool,
         loop: asyncio.AbstractEventLoop,
         on_event: Callable[[CaptionEvent], None],
         *,
@@ -125,7 +147,7 @@ class CaptionStream:
         self.sample_rate = sample_rate
         self._block_bytes = bytes_of(BLOCK_MS, sample_rate)
         self._name = name
-        self._url = url
+        self._pool = pool
         self._loop = loop
         self._on_event = on_event
         self._admitted = admitted
@@ -134,13 +156,23 @@ class CaptionStream:
         self._wake = asyncio.Event()
         self._finishing = False
         self._model: ModelInfo | None = None
+        self._had_place = False
+        self._behind_s = 0
         self._shown: RecognitionEvent | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[bool] | None = None
 
     def feed(self, pcm: bytes) -> None:
         """Takes s16le mono audio; returns at once, also while the recognizer is away."""
-        if self._admitted and not self._finishing and self._buffer.feed(pcm) >= self._block_bytes:
+        if not self._admitted or self._finishing:
+            return
+        if self._buffer.feed(pcm) >= self._block_bytes:
             self._on_loop(self._wake.set)
+        behind_s = self._buffer.behind_ms // 1000
+        if behind_s < TOLD_BEHIND_S:
+            behind_s = 0
+        if behind_s != self._behind_s:
+            self._behind_s = behind_s
+            self._on_loop(lambda: self._deliver(Behind(behind_s)))
 
     def finish(self) -> None:
         """No more audio; returns at once, `StreamEnded` follows within the service's `finish_timeout_s`."""
@@ -165,7 +197,7 @@ class CaptionStream:
         if self._task is not None:
             self._loop.call_later(self._finish_timeout_s, self._task.cancel)
 
-    def _ended(self, task: asyncio.Task[None], on_ended: Callable[[], None]) -> None:
+    def _ended(self, task: asyncio.Task[bool], on_ended: Callable[[], None]) -> None:
         on_ended()
         heard_all = False
         if task.cancelled():
@@ -173,43 +205,56 @@ class CaptionStream:
         elif (error := task.exception()) is not None:
             log.error("captions of %s failed", self._name, exc_info=error)
         else:
-            heard_all = self._admitted and self._buffer.complete
+            heard_all = task.result() and self._buffer.complete
         self._deliver(StreamEnded(complete=heard_all, model=self._model))
 
-    async def _idle(self) -> None:
-        """A stream without a place: nothing until it is finished."""
+    async def _idle(self) -> bool:
+        """A stream that is not admitted: nothing until it is finished."""
         while not self._finishing:
             await self._wake.wait()
+        return False
 
-    async def _caption(self) -> None:
-        """Talks to the recognizer, over as many connections as it takes, until the last words are here."""
+    async def _caption(self) -> bool:
+        """Talks to recognizers, over as many connections as it takes, until the last words are here: then True."""
         retry_s = FIRST_RETRY_S
         while True:
+            url = self._pool.take(time.monotonic(), moving=self._had_place)
+            if url is None:
+                if self._finishing:
+                    return False
+                await asyncio.sleep(NO_PLACE_RETRY_S)
+                continue
             try:
                 async with connect(
-                    self._url, open_timeout=CONNECT_TIMEOUT_S, close_timeout=1, compression=None, proxy=None
+                    url, open_timeout=CONNECT_TIMEOUT_S, close_timeout=1, compression=None, proxy=None
                 ) as connection:
-                    if self._model is None:
-                        self._model = await asyncio.to_thread(read_remote_model, self._url, timeout_s=CONNECT_TIMEOUT_S)
+                    self._model = await asyncio.to_thread(read_remote_model, url, timeout_s=CONNECT_TIMEOUT_S)
                     await connection.send(Config(sample_rate=self.sample_rate).serialize())
                     self._buffer.rewind()
-                    if await self._converse(connection):
-                        return
+                    if await self._converse(connection, url):
+                        return True
                     retry_s = FIRST_RETRY_S
             except (OSError, WebSocketException, HotlineError) as error:
+                self._pool.failed(url, time.monotonic())
                 level = logging.WARNING if retry_s == FIRST_RETRY_S else logging.DEBUG  # once an outage
                 log.log(level, "captions of %s: %s; trying again", self._name, error)
+            finally:
+                self._pool.give_back(url)
             await asyncio.sleep(retry_s)
             retry_s = min(LONGEST_RETRY_S, retry_s * 2)
 
-    async def _converse(self, connection: ClientConnection) -> bool:
+    async def _converse(self, connection: ClientConnection, url: str) -> bool:
         """One connection; True when the last words came, False when audio was dropped and a new one must begin."""
+        fresh = True
         while not self._buffer.interrupted:
             self._wake.clear()
             finishing = self._finishing
             block = self._buffer.take(self._block_bytes, rest=finishing)
             if block:
                 await self._ask(connection, block)
+                if fresh:
+                    self._pool.answered(url)
+                    self._had_place, fresh = True, False
             elif finishing:
                 await self._ask(connection, EOF)
                 return True
@@ -218,7 +263,7 @@ class CaptionStream:
         return False
 
     async def _ask(self, connection: ClientConnection, message: bytes | str) -> None:
-        async with asyncio.timeout(REPLY_TIMEOUT_S):
+        async with asyncio.timeout(REPLY_TIMEOUT_S if len(self._pool) < 2 else IMPATIENT_S):
             await connection.send(message)
             reply = await connection.recv()
         event = self._buffer.answered(parse_reply(str(reply)))

@@ -50,6 +50,7 @@ PRESENTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "call.ended": lambda data: {"call_id": str(data["call_id"])},
     "caption.partial": _caption,
     "caption.final": _caption,
+    "caption.behind": lambda data: {"call_id": str(data["call_id"]), "seconds": int(data["seconds"])},
     "ticket.created": lambda data: {"number": str(data["number"]), "call_id": str(data.get("call_id") or "")},
 }
 
@@ -79,7 +80,11 @@ class CaptionMask:
 def present_call(state: dict[str, Any]) -> dict[str, Any]:
     """A call in progress (a `call` state of the bus) as a browser may see it; raises like a broken dictionary."""
     mask, said = CaptionMask(), [_caption({"call_id": state["call_id"], **item}) for item in state.get("captions", [])]
-    return {**_answered(state), "captions": [mask.mask(caption, final=True) for caption in said]}
+    return {
+        **_answered(state),
+        "captions": [mask.mask(caption, final=True) for caption in said],
+        "behind_s": int(state.get("captions_behind_s", 0)),
+    }
 
 
 def encode(event: Event, mask: CaptionMask) -> str | None:
@@ -92,7 +97,7 @@ def encode(event: Event, mask: CaptionMask) -> str | None:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         log.warning("%s without its fields: %r", event.name, error)
         return None
-    if event.topic == "caption":
+    if "text" in data:
         data = mask.mask(data, final=event.name == "caption.final")
     elif event.name == "call.ended":
         mask.forget(data["call_id"])

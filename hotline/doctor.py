@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from asr.capacity import STATE, announcements
 from asr.engines.loading import check_model
 from asr.search import count_stale
 from console.certificates import certificate_directory, expires_at
@@ -61,6 +62,7 @@ def examine(settings: Settings) -> list[Finding]:
         _broker,
         _database,
         _ports,
+        _recognizers,
         _rtp_ports,
         _trunks,
         _priority,
@@ -241,13 +243,15 @@ def _ports(settings: Settings) -> Iterator[Finding]:
     asr, console, udp, tcp = settings.asr, settings.console, socket.SOCK_DGRAM, socket.SOCK_STREAM
     wanted = (
         *(("media", own, udp, own.sip.address, own.sip.port, "HOTLINE_SIP") for own in settings.media_processes()),
-        ("recognizer", settings, tcp, asr.address, asr.port, "HOTLINE_ASR"),
+        *(
+            ("recognizer", own, tcp, asr.address, own.asr.port, "HOTLINE_ASR")
+            for own in (() if settings.fixed_asr_urls() else settings.recognizer_processes())
+        ),
         ("console", settings, tcp, console.address, console.port, "HOTLINE_CONSOLE"),
     )
+    for url in settings.fixed_asr_urls():
+        yield _remote_recognizer(settings, url)
     for process, own, kind, host, port, section in wanted:
-        if process == "recognizer" and asr.url:
-            yield _remote_recognizer(settings)
-            continue
         name = f"端口 {host}:{port}"
         problem = _bind_problem(kind, host, port)
         if problem is None:
@@ -263,12 +267,33 @@ def _ports(settings: Settings) -> Iterator[Finding]:
             yield Finding("error", name, f"被占用，而 {process} 没有就绪: {finding.message}", hint)
 
 
-def _remote_recognizer(settings: Settings) -> Finding:
-    """`hotline serve` starts no recognizer where the settings name one elsewhere."""
-    name, finding = f"识别 {mask_url(settings.asr.url)}", examine_process("recognizer", settings)
+def _remote_recognizer(settings: Settings, url: str) -> Finding:
+    """`hotline serve` starts no recognizer where the settings name some elsewhere."""
+    only = settings.model_copy(update={"asr": settings.asr.model_copy(update={"url": url, "urls": ()})})
+    name, finding = f"识别 {mask_url(url)}", examine_process("recognizer", only)
     if finding.level == "ok":
         return Finding("ok", name, "可以连接")
-    return Finding("error", name, finding.message, "启动那里的识别服务，或改正 HOTLINE_ASR__URL")
+    return Finding("error", name, finding.message, "启动那里的识别服务，或改正 HOTLINE_ASR__URL(S)")
+
+
+def _recognizers(settings: Settings) -> Iterator[Finding]:
+    """As they announce themselves to the bus; nothing where none does."""
+    bus: Bus = ValkeyBus(settings.effective_valkey_url())
+    try:
+        states = bus.states(STATE)
+    except UnavailableError:  # a finding of its own
+        states = {}
+    finally:
+        bus.close()
+    for url, health in announcements(states):
+        speed = "速度未知" if health.rtf is None else f"实时率 {health.rtf:.2f}"
+        text = f"{health.model.name}，{speed}，{health.connections}/{health.capacity or '?'} 路"
+        subject = f"识别进程 {mask_url(url)}"
+        if health.capacity and health.connections >= health.capacity:
+            hint = "再多的通话挂机后才转写；加大 HOTLINE_ASR__PROCESSES，或在别的机器上运行 `hotline run recognizer`"
+            yield Finding("warning", subject, f"{text}，已满", hint)
+        else:
+            yield Finding("ok", subject, text)
 
 
 def _rtp_ports(settings: Settings) -> Iterator[Finding]:

@@ -59,13 +59,13 @@ def _sip(host: str, port: int) -> None:
 
 
 def _recognizer(settings: Settings, _bus: Bus) -> None:
-    """A WebSocket handshake: whatever speaks vosk-server's protocol answers that."""
-    url = settings.effective_asr_url()
-    try:
-        with connect(url, open_timeout=TIMEOUT_S, close_timeout=TIMEOUT_S, proxy=None):
-            pass
-    except (OSError, ValueError, WebSocketException) as error:
-        raise UnavailableError(f"no recognizer at {mask_url(url)}: {error}") from error
+    """A WebSocket handshake with each: whatever speaks vosk-server's protocol answers that."""
+    for url in settings.effective_asr_urls():
+        try:
+            with connect(url, open_timeout=TIMEOUT_S, close_timeout=TIMEOUT_S, proxy=None):
+                pass
+        except (OSError, ValueError, WebSocketException) as error:
+            raise UnavailableError(f"no recognizer at {mask_url(url)}: {error}") from error
 
 
 def _console(settings: Settings, _bus: Bus) -> None:

@@ -60,7 +60,7 @@ CONFIG_VARIABLE = "HOTLINE_CONFIG"
 SECRETS_VARIABLE = "HOTLINE_SECRETS_DIR"
 CHOSEN_MODEL = "in-use"  # a link to the chosen one; a broken link is an error, not a reason to take another
 SECRETS = ("database_url", "valkey_url", "recordings_url")
-ADDRESSES = (*SECRETS, "asr.url", "asr.second_pass_url")  # may hold a password, so an error does not repeat them
+ADDRESSES = (*SECRETS, "asr.url", "asr.urls", "asr.second_pass_url")  # may hold a password: an error does not repeat them
 
 
 class Settings(BaseSettings):
@@ -135,6 +135,10 @@ class Settings(BaseSettings):
                 f"media.rtp_port_min and media.rtp_port_max ({self.media.rtp_port_min}-{self.media.rtp_port_max}) "
                 f"leave too few ports for sip.max_calls ({self.sip.max_calls}){each}: two a call"
             )
+        if self.asr.port + self.asr.processes - 1 > MAX_PORT:
+            raise ValueError(
+                f"asr.port ({self.asr.port}) leaves too few ports for asr.processes ({self.asr.processes})"
+            )
         if self.sip.port + processes - 1 > MAX_PORT:
             raise ValueError(f"sip.port ({self.sip.port}) leaves too few ports for media.processes ({processes})")
         if processes > 1 and len(f"{self.node}-{processes}") > MAX_NODE_LENGTH:
@@ -189,6 +193,13 @@ class Settings(BaseSettings):
             for index, share in enumerate(shares)
         )
 
+    def recognizer_processes(self) -> tuple["Settings", ...]:
+        """The settings of each recognizer process of this machine: a port each."""
+        return tuple(
+            self.model_copy(update={"asr": self.asr.model_copy(update={"processes": 1, "port": self.asr.port + index})})
+            for index in range(self.asr.processes)
+        )
+
     @property
     def spool_dir(self) -> Path:
         """Recordings and journals of calls that are not yet rows, one folder a node."""
@@ -240,9 +251,22 @@ class Settings(BaseSettings):
         chosen = self.models_dir / CHOSEN_MODEL
         return self.asr.model_path or (chosen if chosen.is_symlink() else BUNDLED_MODEL)
 
+    def own_asr_url(self) -> str:
+        """The address of the recognizer process that these settings are for."""
+        host = self.asr.advertised_address or self.asr.address
+        return f"ws://[{host}]:{self.asr.port}" if ":" in host else f"ws://{host}:{self.asr.port}"
+
+    def fixed_asr_urls(self) -> tuple[str, ...]:
+        """The recognizers that the settings name; none where `hotline serve` starts them."""
+        return tuple(dict.fromkeys(filter(None, (self.asr.url, *self.asr.urls))))
+
+    def effective_asr_urls(self) -> tuple[str, ...]:
+        """The recognizers' WebSocket addresses as far as the settings know them; others announce themselves."""
+        return self.fixed_asr_urls() or tuple(own.own_asr_url() for own in self.recognizer_processes())
+
     def effective_asr_url(self) -> str:
-        """The recognizer's WebSocket address in use."""
-        return self.asr.url or f"ws://{self.asr.address}:{self.asr.port}"
+        """The first of them."""
+        return self.effective_asr_urls()[0]
 
     def masked(self) -> dict[str, Any]:
         """All effective settings as plain data, secrets masked."""
@@ -253,6 +277,7 @@ class Settings(BaseSettings):
         plain["asr"]["model_path"] = str(self.effective_model_path())
         plain["asr"]["second_pass_url"] = mask_url(self.asr.second_pass_url)
         plain["asr"]["url"] = mask_url(self.effective_asr_url())
+        plain["asr"]["urls"] = [mask_url(url) for url in self.asr.urls]
         return plain
 
 

@@ -247,15 +247,24 @@ class AsrSettings(Section):
     models_max_bytes: int = Field(8 << 30, ge=1 << 20, description="largest model archive, packed and unpacked")
     engine: Literal["", "vosk", "sherpa"] = Field("", description="empty: the model's directory tells")
     url: str = Field("", description="ws:// address of a recognizer; empty: the one `hotline serve` starts")
+    urls: Names = Field((), description="further ones; calls and jobs are shared out by how busy each is")
+    processes: int = Field(
+        1, ge=1, le=64, description="recognizers that `hotline serve` starts, on ports from asr.port on"
+    )
     address: str = "127.0.0.1"
     port: Port = 2700
+    advertised_address: str = Field(
+        "", description="HOST by which other machines reach a recognizer process; empty: asr.address"
+    )
     threads: int = Field(2, ge=1, le=64, description="utterances decoded at once by a recognizer process")
     endpoint_silence_ms: int = Field(
         600, ge=0, le=5000, description="silence that ends an utterance; 0: where the model itself ends it"
     )
     max_connections: int = Field(64, ge=1, description="streams a recognizer process holds; one more is refused")
     max_message_bytes: int = Field(1 << 20, ge=16_000, description="largest message a recognizer process takes")
-    max_live_calls: int = Field(8, ge=0, description="calls captioned live; more are transcribed after hang-up")
+    max_live_calls: int = Field(
+        100, ge=0, description="most calls captioned live; those that no recognizer has room for wait for the hang-up"
+    )
     correct_names: bool = Field(True, description="names of the site that were misheard are shown as they are written")
     max_words: int = Field(5_000, ge=1, le=100_000, description="words of the site (`hotline words`)")
     second_pass_url: str = Field(
@@ -282,6 +291,13 @@ class AsrSettings(Section):
     @classmethod
     def _web_socket(cls, value: str) -> str:
         return check_address(value, "ws://", "wss://")
+
+    @field_validator("urls")
+    @classmethod
+    def _web_sockets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in value:
+            raise ValueError("an address is empty")
+        return tuple(check_address(url, "ws://", "wss://") for url in value)
 
 
 class TicketSettings(Section):

@@ -63,12 +63,13 @@ class Supervisor:
         self._log_file = log_file
         self._lock: IO[str] | None = None
         self._stopping = threading.Event()
-        elsewhere = {"recognizer"} if settings.asr.url else set()
+        elsewhere = {"recognizer"} if settings.fixed_asr_urls() else set()
+        several = {"media": settings.media_processes(), "recognizer": settings.recognizer_processes()}
         self.children = [
             Child(kind if index == 0 else f"{kind}-{index + 1}", kind, run_command(kind), own)
             for kind in PROCESSES
             if kind not in elsewhere
-            for index, own in enumerate(settings.media_processes() if kind == "media" else (settings,))
+            for index, own in enumerate(several.get(kind, (settings,)))
         ]
         if not settings.valkey_url.get_secret_value():
             self.children.insert(0, Child("valkey", "valkey", valkey_command(settings), settings))

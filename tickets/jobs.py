@@ -13,11 +13,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
+from asr.capacity import STATE, RecognizerPool
 from asr.models import Transcript
-from asr.service import latest_transcript, store_transcript, transcribe_call
+from asr.recognizer import ModelInfo
+from asr.service import Utterance, latest_transcript, store_transcript, transcribe_call
 from hotline.bus import Bus, Event
 from hotline.clock import Clock
 from hotline.db import Database
@@ -174,12 +177,7 @@ class TicketJobs:
             if latest_transcript(session, call.id) is not None:
                 return True
         try:
-            origin, model, utterances = transcribe_call(
-                journal,
-                audio_path=journal.audio_path,
-                asr_url=self._settings.effective_asr_url(),
-                corrector=self._lexicon.get().corrector,
-            )
+            origin, model, utterances = self._recognize(journal)
         except UnavailableError:
             waited = (self._clock.now() - call.ended_at).total_seconds()
             if 0 <= waited < self._settings.tickets.transcript_patience_s:  # less: the clock was set back
@@ -198,6 +196,22 @@ class TicketJobs:
                 unsure_below=self._settings.review.unsure_below,
             )
         return True
+
+    def _recognize(self, journal: Journal) -> tuple[Literal["live", "batch"], ModelInfo, list[Utterance]]:
+        """As `transcribe_call`, by the idlest recognizer that answers; raises `UnavailableError` where none does."""
+        settings = self._settings
+        pool = RecognizerPool(settings.effective_asr_urls(), fallback=not settings.fixed_asr_urls())
+        with suppress(UnavailableError):
+            pool.tell(self._bus.states(STATE))
+        failure = UnavailableError("there is no recognizer")
+        for url in pool.by_load():
+            try:
+                return transcribe_call(
+                    journal, audio_path=journal.audio_path, asr_url=url, corrector=self._lexicon.get().corrector
+                )
+            except UnavailableError as error:
+                failure = error
+        raise failure
 
     def _ticket(self, journal: Journal, call: Call) -> Ticket | None:
         """The call's ticket, made or completed where that is due; None for a call that is nobody's demand.

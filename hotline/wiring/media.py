@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from asr.capacity import ANNOUNCE_S, STATE, RecognizerPool
 from asr.misheard import Corrector
 from asr.recognizer import Final, ModelInfo, Partial
-from asr.stream import CaptionService, StreamEnded
+from asr.stream import Behind, CaptionService, StreamEnded
 from asr.text import display
 from hotline.bus import BackgroundPublisher, Event, ValkeyBus
 from hotline.clock import SystemClock
 from hotline.collector import collect_if_due, take_over
+from hotline.errors import UnavailableError
 from hotline.jobs import ValkeyJobs
 from hotline.limits import descriptors_needed, raise_descriptor_limit
 from hotline.locks import lock_exclusively
@@ -25,7 +27,7 @@ from hotline.wiring.control import CommandListener, tell_seats
 from hotline.wiring.trunks import Trunks
 from ivr.access.shared_bindings import BindingFeed, SharedBindings
 from ivr.announcements.prompts import load_languages
-from ivr.calls.captions import CaptionEvent, CaptionFinal, CaptionPartial, CaptionsEnded
+from ivr.calls.captions import CaptionEvent, CaptionFinal, CaptionPartial, CaptionsBehind, CaptionsEnded
 from ivr.calls.conversation import MUSIC
 from ivr.calls.exchange import Exchange
 from ivr.calls.flow_run import Languages
@@ -158,8 +160,13 @@ class _MediaProcess:
         recorders.start()
         self._life.callback(recorders.stop)
         lexicon = watch_lexicon(settings)
-        captions = CaptionService(settings.effective_asr_url(), max_live_calls=settings.asr.max_live_calls)
+        captions = CaptionService(
+            RecognizerPool(settings.effective_asr_urls(), fallback=not settings.fixed_asr_urls()),
+            max_live_calls=settings.asr.max_live_calls,
+        )
         self._life.callback(captions.close)
+        watch = _StateWatch(self._bus, STATE, ANNOUNCE_S, captions.recognizers_told)
+        self._life.callback(watch.close)
         return CallServices(
             node=settings.node,
             spool=self._spool,
@@ -296,6 +303,29 @@ class _Listener:
         self._subscription.close()
 
 
+class _StateWatch:
+    """A thread that tells what the bus holds of a kind, again and again; while the broker is away nothing."""
+
+    def __init__(
+        self, bus: ValkeyBus, kind: str, every_s: float, tell: Callable[[dict[str, dict[str, Any]]], None]
+    ) -> None:
+        self._bus, self._kind, self._every_s, self._tell = bus, kind, every_s, tell
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"watch-{kind}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            with contextlib.suppress(UnavailableError):
+                self._tell(self._bus.states(self._kind))
+            self._closed.wait(self._every_s)
+
+    def close(self) -> None:
+        """Tells no more."""
+        self._closed.set()
+        self._thread.join(1.0)
+
+
 def _collect(server: SipServer) -> None:
     """Looks for garbage now and then, on the SIP thread."""
     collect_if_due(calls=server.calls)
@@ -303,7 +333,7 @@ def _collect(server: SipServer) -> None:
 
 
 def _translate_caption(
-    event: Partial | Final | StreamEnded, deliver: Callable[[CaptionEvent], None], corrector: Corrector
+    event: Partial | Final | Behind | StreamEnded, deliver: Callable[[CaptionEvent], None], corrector: Corrector
 ) -> None:
     match event:
         case Partial():
@@ -311,6 +341,8 @@ def _translate_caption(
         case Final():
             words = tuple((word.text, word.start_ms, word.end_ms, word.confidence) for word in event.words)
             deliver(CaptionFinal(display(event.words, corrector).text, words))
+        case Behind(seconds):
+            deliver(CaptionsBehind(seconds))
         case StreamEnded(complete, None):
             deliver(CaptionsEnded(complete))
         case StreamEnded(complete, ModelInfo(name, engine, demo)):

@@ -393,8 +393,14 @@ class Call(Transfers):
             for p in self.parties.values()
             if p.connected
         ]
-        captions = list(self.record.captions.recent)
-        return {"call_id": self.call_id, **self._identity(), "parties": parties, "captions": captions}
+        captions = self.record.captions
+        return {
+            "call_id": self.call_id,
+            **self._identity(),
+            "parties": parties,
+            "captions": list(captions.recent),
+            "captions_behind_s": captions.behind_s,
+        }
 
     def publish(self, name: str, **data: Any) -> None:
         self.services.publish(name, call_id=self.call_id, **data)

@@ -28,6 +28,13 @@ class CaptionFinal:
 
 
 @dataclass(frozen=True)
+class CaptionsBehind:
+    """What follows is so many seconds late; 0: no more."""
+
+    seconds: int
+
+
+@dataclass(frozen=True)
 class CaptionsEnded:
     """Nothing follows. `complete`: every word of the call was heard. `model`: which one listened, for the journal."""
 
@@ -35,7 +42,7 @@ class CaptionsEnded:
     model: Mapping[str, Any] = field(default_factory=dict)
 
 
-CaptionEvent = CaptionPartial | CaptionFinal | CaptionsEnded
+CaptionEvent = CaptionPartial | CaptionFinal | CaptionsBehind | CaptionsEnded
 
 
 class CaptionTap(AudioTap, Protocol):
@@ -114,6 +121,7 @@ class Captions:
         self._open: dict[str, CaptionTap] = {}  # by the name of the party
         self._speaking_since: dict[str, int] = {}
         self._caller_ended: CaptionsEnded | None = None
+        self._behind: dict[str, int] = {}
         self.recent: tuple[dict[str, Any], ...] = ()
 
     def open(self, name: str, *, speaker: str, shift_ms: int = 0) -> CaptionTap:
@@ -142,6 +150,11 @@ class Captions:
         return not self._open
 
     @property
+    def behind_s(self) -> int:
+        """How late the captions are, of whom they are latest."""
+        return max(self._behind.values(), default=0)
+
+    @property
     def outcome(self) -> CaptionsEnded:
         """How the caller's captions ended: the others are an extra, his are what a transcript is made of."""
         return self._caller_ended or CaptionsEnded(complete=False)
@@ -167,9 +180,18 @@ class Captions:
                 self._note("segment", speaker=speaker, start_ms=start_ms, end_ms=end_ms, words=shifted)
                 self.said(speaker, text, start_ms, end_ms)
                 self._heard(speaker, text, end_ms, True)
+            case CaptionsBehind(seconds):
+                self._tell_behind(name, seconds)
             case CaptionsEnded():
                 del self._open[name]
+                self._tell_behind(name, 0)
                 if name == CALLER:
                     self._caller_ended = event
                 self._publish("caption.ended", call_id=self._call_id, speaker=speaker, complete=event.complete)
                 self._on_ended()
+
+    def _tell_behind(self, name: str, seconds: int) -> None:
+        before = self.behind_s
+        self._behind[name] = seconds
+        if self.behind_s != before:
+            self._publish("caption.behind", call_id=self._call_id, seconds=self.behind_s)

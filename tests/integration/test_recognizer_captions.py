@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -14,11 +14,13 @@ from recognizer_rig import MODEL, RecognizerProcess, RunningServer, running_serv
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
+from asr.capacity import RecognizerPool
+from asr.engines.remote import RemoteRecognizer
 from asr.engines.scripted import ScriptedEvent, ScriptedRecognizer
 from asr.engines.vosk import VoskRecognizer
 from asr.protocol import Health
-from asr.recognizer import Final, Partial, RecognitionEvent, Word
-from asr.stream import CaptionEvent, CaptionService, StreamEnded
+from asr.recognizer import Final, Partial, RecognitionEvent, RecognitionStream, Word
+from asr.stream import Behind, CaptionEvent, CaptionService, StreamEnded
 
 BLOCK = bytes(1600)
 
@@ -35,9 +37,13 @@ class Listener:
 
     def __init__(self) -> None:
         self.events: list[CaptionEvent] = []
+        self.behind: list[int] = []
         self._queue: queue.Queue[StreamEnded] = queue.Queue()
 
     def __call__(self, event: CaptionEvent) -> None:
+        if isinstance(event, Behind):
+            self.behind.append(event.seconds)
+            return
         self.events.append(event)
         if isinstance(event, StreamEnded):
             self._queue.put(event)
@@ -67,7 +73,9 @@ def server(vosk: VoskRecognizer) -> Iterator[RunningServer]:
 
 @pytest.fixture
 def service(server: RunningServer) -> Iterator[CaptionService]:
-    captions = CaptionService(server.url, max_live_calls=4, max_lag_s=30)  # tests feed faster than people speak
+    captions = CaptionService(
+        RecognizerPool([server.url]), max_live_calls=4, max_lag_s=30
+    )  # tests feed faster than people speak
     yield captions
     captions.close()
 
@@ -116,7 +124,7 @@ def test_wideband_audio_is_brought_to_the_models_rate(service: CaptionService, v
 
 def test_feeding_and_finishing_return_at_once_while_no_recognizer_answers(server: RunningServer) -> None:
     server.stop()
-    captions = CaptionService(server.url, max_live_calls=1, finish_timeout_s=0.3)
+    captions = CaptionService(RecognizerPool([server.url]), max_live_calls=1, finish_timeout_s=0.3)
     try:
         heard = Listener()
         began = time.monotonic()
@@ -155,7 +163,7 @@ def test_no_words_are_lost_when_the_recognizer_dies_in_the_middle_of_a_sentence(
 
 def test_no_words_are_lost_when_the_recognizer_process_is_killed(vosk: VoskRecognizer) -> None:
     recognizer = RecognizerProcess()
-    captions = CaptionService(recognizer.url, max_live_calls=1, max_lag_s=30, finish_timeout_s=10)
+    captions = CaptionService(RecognizerPool([recognizer.url]), max_live_calls=1, max_lag_s=30, finish_timeout_s=10)
     try:
         heard = Listener()
         stream = captions.open("call", speaker="caller", on_event=heard)
@@ -197,7 +205,7 @@ def test_overload_ends_completeness_and_captions_go_on_at_the_right_time() -> No
 
     word = Final((Word("好", 100, 300, 1.0),))
     with running_server(Slow([ScriptedEvent(500, word)])) as server:
-        captions = CaptionService(server.url, max_live_calls=1, max_lag_s=1.0)
+        captions = CaptionService(RecognizerPool([server.url]), max_live_calls=1, max_lag_s=1.0)
         try:
             heard = Listener()
             stream = captions.open("call", speaker="caller", on_event=heard)
@@ -219,7 +227,7 @@ def test_overload_ends_completeness_and_captions_go_on_at_the_right_time() -> No
 def test_calls_over_the_limit_end_incomplete_and_places_become_free(
     server: RunningServer, vosk: VoskRecognizer
 ) -> None:
-    captions = CaptionService(server.url, max_live_calls=1)
+    captions = CaptionService(RecognizerPool([server.url]), max_live_calls=1)
     try:
         caller, seat, other, later = Listener(), Listener(), Listener(), Listener()
         first = captions.open("one", speaker="caller", on_event=caller)
@@ -242,7 +250,7 @@ def test_calls_over_the_limit_end_incomplete_and_places_become_free(
 
 
 def test_no_live_calls_means_no_captions(server: RunningServer) -> None:
-    captions = CaptionService(server.url, max_live_calls=0)
+    captions = CaptionService(RecognizerPool([server.url]), max_live_calls=0)
     try:
         heard = Listener()
         stream = captions.open("call", speaker="caller", on_event=heard)
@@ -257,7 +265,7 @@ def test_no_live_calls_means_no_captions(server: RunningServer) -> None:
 
 def test_a_full_recognizer_is_tried_again_until_the_stream_is_given_up() -> None:
     with running_server(ScriptedRecognizer([]), max_connections=1) as server:
-        captions = CaptionService(server.url, max_live_calls=2, finish_timeout_s=0.5)
+        captions = CaptionService(RecognizerPool([server.url]), max_live_calls=2, finish_timeout_s=0.5)
         try:
             first, second = Listener(), Listener()
             holds = captions.open("one", speaker="caller", on_event=first)
@@ -271,6 +279,114 @@ def test_a_full_recognizer_is_tried_again_until_the_stream_is_given_up() -> None
             assert first.ended(3).complete
         finally:
             captions.close()
+
+
+def test_a_slow_recognizer_is_said_to_be_behind_and_to_have_caught_up() -> None:
+    gate = threading.Event()
+
+    class Slow(ScriptedRecognizer):
+        def open_stream(self, phrases: Sequence[str] = ()) -> RecognitionStream:
+            gate.wait(10)
+            return super().open_stream(phrases)
+
+    word = Final((Word("好", 100, 300, 1.0),))
+    with running_server(Slow([ScriptedEvent(500, word)])) as server:
+        captions = CaptionService(RecognizerPool([server.url]), max_live_calls=1, max_lag_s=30)
+        try:
+            heard = Listener()
+            stream = captions.open("call", speaker="caller", on_event=heard)
+            for _ in range(35):
+                stream.feed(BLOCK)
+            wait_for(lambda: heard.behind == [2, 3], "a delay of 2, then 3 s")
+            gate.set()
+            wait_for(lambda: heard.finals != [], "the captions")
+            for _ in range(200):
+                stream.feed(BLOCK)
+                if heard.behind[-1] == 0:
+                    break
+                time.sleep(0.02)
+            stream.finish()
+            assert heard.ended().complete
+            assert heard.behind[-1] == 0
+        finally:
+            captions.close()
+
+
+def test_a_call_over_the_recognizers_capacity_waits_for_a_place(vosk: VoskRecognizer) -> None:
+    with running_server(vosk) as server:
+        pool = RecognizerPool([server.url])
+        pool.tell({server.url: Health(vosk.model, connections=0, rtf=0.5, capacity=1).state()})
+        captions = CaptionService(pool, max_live_calls=10, max_lag_s=30)
+        try:
+            first, second, third = Listener(), Listener(), Listener()
+            holds = captions.open("one", speaker="caller", on_event=first)
+            feed_all(holds, speech("gas_smell"))
+            wait_for(lambda: first.events != [], "the first call's captions")
+            refused = captions.open("two", speaker="caller", on_event=second)
+            feed_all(refused, speech("gas_smell"))
+            refused.finish()
+            assert second.ended() == StreamEnded(complete=False, model=None)
+            waits = captions.open("three", speaker="caller", on_event=third)
+            feed_all(waits, speech("gas_smell"))
+            holds.finish()
+            assert first.ended().complete
+            wait_for(lambda: third.events != [], "captions from the place that became free")
+            waits.finish()
+            assert third.ended().complete
+            assert third.words == direct(vosk, speech("gas_smell"))
+        finally:
+            captions.close()
+
+
+def test_calls_of_a_killed_recognizer_go_on_at_another_within_three_seconds_and_lose_no_words(
+    vosk: VoskRecognizer,
+) -> None:
+    """Two real processes, four speakers in real time's order; the words are those of an undisturbed run."""
+    recognizers = [RecognizerProcess(), RecognizerProcess()]
+    pool = RecognizerPool([each.url for each in recognizers])
+    captions = CaptionService(pool, max_live_calls=4, max_lag_s=60, finish_timeout_s=60)
+    names = ("gas_smell", "heating_zhang", "street_light", "gas_smell")
+    try:
+        heard = [Listener() for _ in names]
+        streams = [
+            captions.open(f"call-{index}", speaker="caller", on_event=listener) for index, listener in enumerate(heard)
+        ]
+        audio = [speech(name) for name in names]
+        cut = 16 * 3000
+        for stream, pcm in zip(streams, audio, strict=True):
+            feed_all(stream, pcm[:cut])
+        wait_for(lambda: all(listener.events for listener in heard), "captions")
+        assert [places(each) for each in recognizers] == [2, 2]
+        before = [len(listener.events) for listener in heard]
+        recognizers[0].kill()
+        killed = time.monotonic()
+        for stream, pcm in zip(streams, audio, strict=True):
+            feed_all(stream, pcm[cut : cut + 16 * 1000])
+        wait_for(
+            lambda: all(len(each.events) > count for each, count in zip(heard, before, strict=True)), "all to go on"
+        )
+        moved_s = time.monotonic() - killed
+        for stream, pcm in zip(streams, audio, strict=True):
+            feed_all(stream, pcm[cut + 16 * 1000 :])
+            stream.finish()
+        for listener, pcm in zip(heard, audio, strict=True):
+            assert listener.ended(60).complete
+            assert "".join(word.text for word in listener.words) == undisturbed(recognizers[1].url, pcm)
+        assert moved_s < 3
+    finally:
+        captions.close()
+        for each in recognizers:
+            each.kill()
+
+
+def places(recognizer: RecognizerProcess) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{recognizer.port}/health", timeout=5) as response:
+        return Health.parse(response.read()).connections
+
+
+def undisturbed(url: str, pcm: bytes) -> str:
+    stream = RemoteRecognizer(url).open_stream()
+    return "".join(event.text for event in stream.accept(pcm) + stream.finish() if isinstance(event, Final))
 
 
 def test_a_listener_that_raises_harms_nobody(service: CaptionService, caplog: pytest.LogCaptureFixture) -> None:
@@ -288,7 +404,7 @@ def test_a_listener_that_raises_harms_nobody(service: CaptionService, caplog: py
 
 
 def test_closing_the_service_ends_every_stream(server: RunningServer) -> None:
-    captions = CaptionService(server.url, max_live_calls=1)
+    captions = CaptionService(RecognizerPool([server.url]), max_live_calls=1)
     running, refused, fresh = Listener(), Listener(), Listener()
     streams = [captions.open(name, speaker="caller", on_event=to) for name, to in (("a", running), ("b", refused))]
     streams[0].feed(BLOCK)
@@ -315,7 +431,9 @@ def test_a_server_that_speaks_nonsense_leaves_the_stream_incomplete() -> None:
         thread = threading.Thread(target=other.serve_forever)
         thread.start()
         captions = CaptionService(
-            f"ws://127.0.0.1:{other.socket.getsockname()[1]}", max_live_calls=1, finish_timeout_s=0.5
+            RecognizerPool([f"ws://127.0.0.1:{other.socket.getsockname()[1]}"]),
+            max_live_calls=1,
+            finish_timeout_s=0.5,
         )
         heard = Listener()
         stream = captions.open("call", speaker="caller", on_event=heard)

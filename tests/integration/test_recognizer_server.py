@@ -136,6 +136,8 @@ def test_health_names_the_model(server: RunningServer) -> None:
         "status": "ok",
         "model": {"name": "script", "engine": "scripted", "demo": True},
         "connections": 0,
+        "rtf": None,
+        "capacity": 2,
     }
 
 

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
+from asr.capacity import RecognizerPool
 from asr.engines.remote import RemoteRecognizer
 from asr.engines.vosk import VoskRecognizer
 from asr.recognizer import Final, Partial, Recognizer
@@ -101,7 +102,7 @@ def test_our_client_hears_the_same_from_their_server(theirs: tuple[str, StockSer
 
 def test_our_captions_run_on_their_server(theirs: tuple[str, StockServer], own: VoskRecognizer) -> None:
     url, _stock = theirs
-    captions = CaptionService(url, max_live_calls=1, max_lag_s=30)
+    captions = CaptionService(RecognizerPool([url]), max_live_calls=1, max_lag_s=30)
     events: list[object] = []
     ended = threading.Event()
 

@@ -51,6 +51,12 @@ class CallCard {
     if (following) this.captions.scrollTop = this.captions.scrollHeight;
   }
 
+  behind(seconds) {
+    const badge = this.part("behind");
+    badge.hidden = !seconds || this.ended;
+    badge.textContent = seconds ? `字幕延迟 ${seconds} 秒` : "";
+  }
+
   // In the order of speech, whichever side's recognition ends first.
   place(element, start) {
     const later = [...this.captions.children].find((other) => other !== element && Number(other.dataset.start) > start);
@@ -68,6 +74,7 @@ class CallCard {
     if (this.ended) return;
     this.ended = true;
     this.element.classList.add("ended");
+    this.behind(0);
     const state = this.part("state");
     state.textContent = "已结束";
     state.classList.replace("active", "done");
@@ -118,6 +125,7 @@ async function reread() {
   for (const call of calls) {
     const card = answered(call);
     for (const caption of call.captions) card.caption(caption, true);
+    card.behind(call.behind_s);
   }
   for (const id of cards.keys()) if (!running.has(id)) ended({ call_id: id });
   count();
@@ -130,6 +138,7 @@ follow(
     "call.ended": ended,
     "caption.partial": (caption) => cards.get(caption.call_id)?.caption(caption, false),
     "caption.final": (caption) => cards.get(caption.call_id)?.caption(caption, true),
+    "caption.behind": ({ call_id: id, seconds }) => cards.get(id)?.behind(seconds),
     "ticket.created": ({ call_id: id, number }) => {
       ended({ call_id: id });
       cards.get(id)?.ticket(number);

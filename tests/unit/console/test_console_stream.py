@@ -57,6 +57,12 @@ def test_events_without_their_fields_or_unknown_stay_inside(broken: Event) -> No
     assert encode(broken, CaptionMask()) is None
 
 
+def test_pages_are_told_how_late_captions_are() -> None:
+    message = encode(event("caption.behind", call_id="c", seconds=3), CaptionMask())
+    assert message is not None
+    assert json.loads(message.splitlines()[2].removeprefix("data: ")) == {"call_id": "c", "seconds": 3}
+
+
 def said(text: str, *, call_id: str = "c", speaker: str = "caller") -> dict[str, Any]:
     return {"call_id": call_id, "speaker": speaker, "text": text, "start_ms": 0}
 

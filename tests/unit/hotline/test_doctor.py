@@ -114,6 +114,12 @@ def test_a_recognizer_elsewhere_is_asked_and_its_own_port_here_is_not_looked_at(
     assert "geheim" not in error.message
 
 
+def test_each_recognizer_elsewhere_is_asked(quiet: Settings) -> None:
+    elsewhere = quiet.asr.model_copy(update={"url": "ws://127.0.0.1:1", "urls": ("ws://127.0.0.1:2",)})
+    errors = of(examine(quiet.model_copy(update={"asr": elsewhere})), "error")
+    assert [error.subject for error in errors] == ["识别 ws://127.0.0.1:1", "识别 ws://127.0.0.1:2"]
+
+
 def test_a_database_or_broker_that_is_away_is_named_without_its_password(quiet: Settings) -> None:
     away = quiet.model_copy(
         update={

@@ -61,6 +61,8 @@ def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("HOTLINE_DATABASE_URL", "mysql://localhost/hotline", "database_url"),
         ("HOTLINE_ASR__URL", "http://asr:2700", "asr.url"),
         ("HOTLINE_ASR__URL", "ws://", "asr.url"),
+        ("HOTLINE_ASR__URLS", '["ws://asr:2700", ""]', "asr.urls"),
+        ("HOTLINE_ASR__URLS", '["http://asr:2700"]', "asr.urls"),
         ("HOTLINE_MEDIA__RTP_PORT_MIN", "29999", "media.rtp_port_min and media.rtp_port_max"),
         ("HOTLINE_MEDIA__RTP_PORT_MAX", "20396", "sip.max_calls"),
         ("HOTLINE_SIP__MAX_CALLS", "5001", "media.rtp_port_min"),
@@ -243,3 +245,19 @@ def test_a_table_that_is_no_table_is_named_with_what_is_awaited(
     assert caught.value.message == message
     assert hint in caught.value.hint
     assert "secret" not in caught.value.message + caught.value.hint
+
+
+def test_recognizer_processes_have_a_port_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTLINE_ASR__PROCESSES", "3")
+    settings = load_settings()
+    assert [own.own_asr_url() for own in settings.recognizer_processes()] == list(settings.effective_asr_urls())
+    assert settings.effective_asr_urls() == tuple(f"ws://127.0.0.1:{port}" for port in (2700, 2701, 2702))
+    monkeypatch.setenv("HOTLINE_ASR__PORT", "65534")
+    with pytest.raises(ConfigurationError, match=r"asr\.processes"):
+        load_settings()
+
+
+def test_recognizers_that_are_named_take_the_place_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTLINE_ASR__URL", "ws://one:2700")
+    monkeypatch.setenv("HOTLINE_ASR__URLS", '["ws://two:2700", "ws://one:2700"]')
+    assert load_settings().effective_asr_urls() == ("ws://one:2700", "ws://two:2700")

@@ -11,7 +11,7 @@ from call_rig import PROMPTS, SDP, Dialog, Site
 
 from hotline.bus import Event
 from hotline.errors import ForbiddenError, InvalidInputError, UnavailableError
-from ivr.calls.captions import CaptionFinal, CaptionPartial, CaptionsEnded
+from ivr.calls.captions import CaptionFinal, CaptionPartial, CaptionsBehind, CaptionsEnded
 from ivr.journal import Journal
 from ivr.media.types import Codec
 from ivr.menu.machine import MenuMachine
@@ -221,6 +221,23 @@ def test_events_after_the_end_change_nothing(desk: Site) -> None:
     assign(desk)
     handler.on_ended(CallEnd(EndReason.CALLER_HANGUP))
     assert desk.kinds() == before
+
+
+def test_late_captions_are_told_and_on_the_board(desk: Site) -> None:
+    desk.answer()
+    desk.taps[0].on_event(CaptionsBehind(3))
+    desk.taps[0].on_event(CaptionsBehind(3))
+    desk.loop.run(25)
+    (state,) = eventually(lambda: [state for state in desk.bus.states("call").values() if state["captions_behind_s"]])
+    assert state["captions_behind_s"] == 3
+    desk.captions_end(complete=True)
+    desk.loop.run(1)
+    told = eventually(lambda: told if len(told := behind(desk)) == 2 else [])
+    assert told == [3, 0]
+
+
+def behind(desk: Site) -> list[int]:
+    return [event.data["seconds"] for event in desk.published() if event.name == "caption.behind"]
 
 
 def test_a_call_in_progress_is_on_the_board_until_it_ends(desk: Site) -> None:
