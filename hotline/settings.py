@@ -60,7 +60,7 @@ CONFIG_VARIABLE = "HOTLINE_CONFIG"
 SECRETS_VARIABLE = "HOTLINE_SECRETS_DIR"
 CHOSEN_MODEL = "in-use"  # a link to the chosen one; a broken link is an error, not a reason to take another
 SECRETS = ("database_url", "valkey_url", "recordings_url")
-ADDRESSES = (*SECRETS, "asr.url", "asr.urls", "asr.second_pass_url")  # may hold a password: an error does not repeat them
+ADDRESSES = (*SECRETS, "asr.url", "asr.urls", "asr.second_pass_url")  # may hold a password: no error repeats them
 
 
 class Settings(BaseSettings):
