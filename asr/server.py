@@ -28,6 +28,7 @@ from asr.blocks import BYTES_PER_SAMPLE, bytes_of
 from asr.capacity import SpeedMeter, capacity
 from asr.endpointing import EndpointedRecognizer
 from asr.engines.loading import load_recognizer
+from asr.new_words import WithNewWords
 from asr.protocol import (
     HEALTH_PATH,
     Config,
@@ -41,6 +42,7 @@ from asr.resample import open_stream_at
 from asr.words import load_words
 from hotline.errors import ConfigurationError, HotlineError, InvalidInputError, ProtocolError
 from hotline.settings import Settings
+from hotline.site_files import Watched
 
 log = logging.getLogger(__name__)
 connection_log = logging.getLogger(f"{__name__}.connections")
@@ -66,12 +68,15 @@ def serve_recognizer(
 
 def load_server(settings: Settings) -> "RecognizerServer":
     """A server of the site's model, warm; raises `ConfigurationError` for a model that cannot be used."""
+    words = Watched((settings.words_path,), lambda: load_words(settings.words_path, limit=settings.asr.max_words))
     recognizer = load_recognizer(
         settings.effective_model_path(),
         engine=settings.asr.engine,
         allow_demo_model=settings.asr.allow_demo_model,
-        hotwords=load_words(settings.words_path, limit=settings.asr.max_words),
+        hotwords=words.get(),
     )
+    if recognizer.capabilities.hotwords:
+        recognizer = WithNewWords(recognizer, words.get)
     silence_ms = settings.asr.endpoint_silence_ms
     if not silence_ms and not recognizer.capabilities.streaming:
         raise ConfigurationError(
