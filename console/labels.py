@@ -45,6 +45,8 @@ AUDIT_ACTIONS = {
     "hear": "收听录音",
     "hear_full": "收听完整录音",
     "download": "下载录音",
+    "hold": "法律保全",
+    "release_hold": "解除保全",
     "export": "导出转写",
     "search": "按号码搜索",
 }

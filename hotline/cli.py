@@ -20,6 +20,7 @@ from hotline.cli_control import app as control_app
 from hotline.cli_models import app as models_app
 from hotline.cli_places import app as places_app
 from hotline.cli_recordings import app as recordings_app
+from hotline.cli_retention import hold_app, retention_app
 from hotline.cli_search import app as search_app
 from hotline.cli_survey import app as survey_app
 from hotline.cli_trunks import trunks
@@ -43,6 +44,8 @@ app.add_typer(extension_app, name="extension")
 app.add_typer(asr_app, name="asr")
 app.add_typer(control_app, name="control")
 app.add_typer(survey_app, name="survey")
+app.add_typer(retention_app, name="retention")
+app.add_typer(hold_app, name="hold")
 app.add_typer(models_app, name="models")
 app.add_typer(recordings_app, name="recordings")
 app.add_typer(places_app, name="places")

@@ -307,6 +307,7 @@ class TicketSettings(Section):
     taxonomy_path: Path = PACKAGE_ROOT / "tickets/data/taxonomy.yaml"
     gazetteer_path: Path = PACKAGE_ROOT / "tickets/data/gazetteer.yaml"
     deadlines_path: Path = PACKAGE_ROOT / "tickets/data/deadlines.yaml"
+    retention_path: Path = Field(PACKAGE_ROOT / "tickets/data/retention.yaml", description="how long what is kept")
     max_places: int = Field(20_000, ge=1, le=200_000, description="places that the site imports (`hotline places`)")
     transcript_patience_s: float = Field(
         120.0, ge=0, description="a recognizer away for so long after a call: the ticket is made without a transcript"
@@ -329,6 +330,11 @@ class PrivacySettings(Section):
         ge=0,
         le=5000,
         description="personal numbers are hidden in the audio from so long before to so long after",
+    )
+    retention_gap_days: float = Field(
+        40.0,
+        ge=2,
+        description="so long after the last retention none begins by itself: the clock may be wrong",
     )
     max_excerpt_s: float = Field(600.0, gt=0, le=36_000, description="longest excerpt of a recording that is exported")
 

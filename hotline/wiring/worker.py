@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from console.access_log import purge_log
 from hotline.bus import ValkeyBus
 from hotline.clock import SystemClock
 from hotline.errors import UnavailableError
@@ -16,6 +17,7 @@ from recordings.jobs import RecordingJobs
 from recordings.store import open_store
 from tickets.jobs import TicketJobs
 from tickets.second_pass_job import SecondPassJobs
+from tickets.retention import Retention, RetentionJobs
 from tickets.survey_jobs import SurveyJobs
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     functions: dict[str, JobFunction] = (
         ticket_jobs.functions() | survey_jobs.functions() | recording_jobs.functions() | second_pass.functions()
     )
+    retention = Retention(settings=settings, database=database, store=store, purge_log=purge_log, clock=clock)
+    retention_jobs = RetentionJobs(retention, settings=settings, database=database, jobs=jobs, clock=clock)
+    functions |= retention_jobs.functions()
     worker = jobs.run(functions, threads=WORKER_THREADS, urgent_threads=URGENT_THREADS)
     log.info("working on %s", ", ".join(sorted(functions)))
     next_sweep = 0.0
@@ -49,7 +54,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             bus.put_state("worker", settings.node, {"at": clock.now().isoformat()}, ttl_s=3 * HEARTBEAT_S)
             if clock.monotonic() >= next_sweep:
                 next_sweep = clock.monotonic() + SWEEP_S
-                sweep(ticket_jobs.sweep_spool, survey_jobs.sweep, recording_jobs.sweep)
+                sweep(ticket_jobs.sweep_spool, survey_jobs.sweep, recording_jobs.sweep, retention_jobs.sweep)
         except UnavailableError as error:
             log.warning("waiting: %s", error)
         stop.wait(HEARTBEAT_S)

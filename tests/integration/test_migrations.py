@@ -11,7 +11,8 @@ from sqlalchemy import inspect
 
 import asr.models  # noqa: F401 - these fill Base.metadata
 import console.models  # noqa: F401
-import recordings.models  # noqa: F401
+import recordings.models
+import recordings.retention_models  # noqa: F401
 import tickets.models
 import tickets.survey_models  # noqa: F401
 from asr.search import FTS
