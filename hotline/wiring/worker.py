@@ -16,8 +16,8 @@ from hotline.wiring.database import open_database
 from recordings.jobs import RecordingJobs
 from recordings.store import open_store
 from tickets.jobs import TicketJobs
-from tickets.second_pass_job import SecondPassJobs
 from tickets.retention import Retention, RetentionJobs
+from tickets.second_pass_job import SecondPassJobs
 from tickets.survey_jobs import SurveyJobs
 
 log = logging.getLogger(__name__)
