@@ -1,29 +1,18 @@
-"""A transcript to take along: text for a file note, subtitles (SubRip, WebVTT), data. Pure; masked as the page is."""
+"""A transcript to take along: text, a Word document, subtitles (SubRip, WebVTT), data, a vCon. Pure; masked as the page
+is."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from console import labels
+from console.export_docx import as_docx
+from console.export_vcon import as_vcon
 from console.rendering import clock_time
+from console.transcript_file import TranscriptFile, text_of, transcript_data
 from console.views import Utterance, Word
 
 MAX_CUE = 36  # characters that two lines of a subtitle hold
 BREAKS = frozenset("，。？！")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TranscriptFile:
-    """What a file says of itself, and the utterances in the order of time."""
-
-    number: str
-    call_id: str
-    version: int
-    engine: str
-    model: str
-    demo_model: bool
-    masked: bool
-    utterances: Sequence[Utterance]
 
 
 def as_text(transcript: TranscriptFile) -> str:
@@ -33,7 +22,7 @@ def as_text(transcript: TranscriptFile) -> str:
     origin += ["号码已隐去"] if transcript.masked else []
     head = f"工单 {transcript.number} 通话转写（{'，'.join(origin)}）"
     lines = [
-        f"[{clock_time(item.start_ms)}] {labels.label(labels.SPEAKERS, item.speaker)}：{_text(item.words)}"
+        f"[{clock_time(item.start_ms)}] {labels.label(labels.SPEAKERS, item.speaker)}：{text_of(item.words)}"
         for item in transcript.utterances
     ]
     return "\n".join([head, "", *lines]) + "\n"
@@ -43,7 +32,7 @@ def as_srt(transcript: TranscriptFile) -> str:
     """SubRip: numbered cues."""
     cues = (
         f"{number}\n{_stamp(words[0].start_ms, ',')} --> {_stamp(words[-1].end_ms, ',')}\n"
-        f"{labels.label(labels.SPEAKERS, item.speaker)}：{_text(words)}\n"
+        f"{labels.label(labels.SPEAKERS, item.speaker)}：{text_of(words)}\n"
         for number, (item, words) in enumerate(_cues(transcript.utterances), start=1)
     )
     return "\n".join(cues)
@@ -53,7 +42,7 @@ def as_vtt(transcript: TranscriptFile) -> str:
     """WebVTT (W3C): the speaker is a voice."""
     cues = (
         f"{_stamp(words[0].start_ms, '.')} --> {_stamp(words[-1].end_ms, '.')}\n"
-        f"<v {labels.label(labels.SPEAKERS, item.speaker)}>{_escaped(_text(words))}\n"
+        f"<v {labels.label(labels.SPEAKERS, item.speaker)}>{_escaped(text_of(words))}\n"
         for item, words in _cues(transcript.utterances)
     )
     return "\n".join(["WEBVTT\n", *cues])
@@ -61,36 +50,16 @@ def as_vtt(transcript: TranscriptFile) -> str:
 
 def as_json(transcript: TranscriptFile) -> str:
     """Every word with its times, in milliseconds of the recording."""
-    data = {
-        "ticket": transcript.number,
-        "call_id": transcript.call_id,
-        "version": transcript.version,
-        "engine": transcript.engine,
-        "model": transcript.model,
-        "demo_model": transcript.demo_model,
-        "masked": transcript.masked,
-        "segments": [
-            {
-                "speaker": item.speaker,
-                "start_ms": item.start_ms,
-                "end_ms": item.end_ms,
-                "text": _text(item.words),
-                "words": [
-                    {"text": word.text, "start_ms": word.start_ms, "end_ms": word.end_ms, "unsure": word.unsure}
-                    for word in item.words
-                ],
-            }
-            for item in transcript.utterances
-        ],
-    }
-    return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(transcript_data(transcript), ensure_ascii=False, indent=2) + "\n"
 
 
-FORMATS: Mapping[str, tuple[str, Callable[[TranscriptFile], str]]] = {
+FORMATS: Mapping[str, tuple[str, Callable[[TranscriptFile], str | bytes]]] = {
     "txt": ("text/plain", as_text),
     "srt": ("application/x-subrip", as_srt),
     "vtt": ("text/vtt", as_vtt),
     "json": ("application/json", as_json),
+    "docx": ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", as_docx),
+    "vcon": ("application/vcon", as_vcon),
 }
 """By the file's ending: its media type, and what writes it."""
 
@@ -108,10 +77,6 @@ def _cues(utterances: Sequence[Utterance]) -> Iterator[tuple[Utterance, tuple[Wo
             piece.append(word)
         if piece:
             yield item, tuple(piece)
-
-
-def _text(words: Sequence[Word]) -> str:
-    return "".join(word.text for word in words)
 
 
 def _stamp(milliseconds: int, point: str) -> str:

@@ -384,6 +384,9 @@ class ConsoleSettings(Section):
     hearing_minutes: float = Field(30.0, gt=0, description="playing a recording again within it is one log entry")
     max_event_streams: int = Field(500, ge=1, description="open pages that follow events; one more gets 503")
     event_stream_minutes: float = Field(5.0, gt=0, description="then a page signs in its event stream anew")
+    inline_audio_bytes: int = Field(
+        32 << 20, ge=0, description="largest recording that a vCon holds; longer ones are named by address and hash"
+    )
     certificate: Path | None = Field(None, description="PEM chain; empty: made from the site CA at first start")
     private_key: Path | None = None
 

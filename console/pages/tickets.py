@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from asr.masking import digits_in, mask_numbers
 from asr.repository import latest_transcript
-from console import auth, exports, repository, service, views
+from console import auth, repository, service, views
 from console.context import ConsoleContext, client_address, context_of
 from console.hearing import hidden_spans
 from console.permissions import Permission
@@ -134,51 +134,6 @@ def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLRe
         if transcript is not None and transcript.demo_model:
             values["demo_model"] = True
     return render(request, "ticket.html", values)
-
-
-@router.get("/tickets/{number}/transcript.{ending}")
-def export_transcript(
-    request: Request,
-    principal: auth.Reader,
-    number: str,
-    ending: str,
-    fillers: Annotated[Literal["show", "hide"], Query()] = "show",
-) -> Response:
-    """The latest transcript as a file, with numbers as this person sees them now; each time is logged."""
-    context = context_of(request)
-    if ending not in exports.FORMATS:
-        raise NotFoundError(f"没有这种格式：{ending[:16]}", hint=f"可选 {'、'.join(exports.FORMATS)}")
-    media_type, write = exports.FORMATS[ending]
-    with context.database.transaction() as session:
-        ticket = _ticket(repository.ticket_with_history(session, number))
-        transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
-        if transcript is None:
-            raise NotFoundError("这个工单没有转写文字")
-        full = auth.sees_numbers(session, context, principal, number)
-        shown = views.utterances(transcript, masked=not full)
-        body = write(
-            exports.TranscriptFile(
-                number=ticket.number,
-                call_id=transcript.call_id,
-                version=transcript.version,
-                engine=transcript.engine,
-                model=transcript.model,
-                demo_model=transcript.demo_model,
-                masked=not full,
-                utterances=views.without_fillers(shown) if fillers == "hide" else shown,
-            )
-        )
-        service.audit(
-            session,
-            at=context.clock.now(),
-            username=principal.username,
-            action="export",
-            subject=number,
-            address=client_address(request),
-            reason=f"{ending}，号码{'完整' if full else '已隐去'}{'，不含语气词' if fillers == 'hide' else ''}",
-        )
-    disposition = f'attachment; filename="{ticket.number}.{ending}"'
-    return Response(body, media_type=media_type, headers={"Content-Disposition": disposition})
 
 
 @router.post("/tickets/{number}/unmask", dependencies=[Depends(auth.check_csrf)])

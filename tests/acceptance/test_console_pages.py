@@ -346,3 +346,40 @@ def test_the_list_narrows_by_state_and_shows_an_empty_result(chromium: Browser, 
     expect(page.get_by_text("没有符合条件的工单")).to_be_visible()
     visitor.keep("empty")
     visitor.leave()
+
+
+@pytest.mark.parametrize("width", list(WIDTHS))
+def test_a_search_from_any_page_opens_the_ticket_at_the_second(chromium: Browser, site: Site, width: int) -> None:
+    visitor = Visitor(chromium, site, width=width)
+    page = visitor.sign_in()
+    page.keyboard.press("/")
+    expect(page.locator("[data-search-box]")).to_be_focused()
+    page.keyboard.type("报警 ")
+    page.keyboard.insert_text("温度")
+    assert visitor.overflow() <= 0
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?*")
+    expect(page.locator(".hit mark")).to_have_text(["报警", "温度"])
+    assert visitor.overflow() <= 0
+    visitor.keep(f"search-{width}")
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    expect(page.locator("#q")).to_have_value("报警 温度")
+    quote = page.locator("a.hit-quote").first
+    second = float((quote.get_attribute("href") or "").partition("#t=")[2])
+    quote.click()
+    page.wait_for_url(f"**/tickets/{NUMBER}#t=*")
+    wait_for(page, f"Math.abs(audio.currentTime - {second}) < 0.01")
+    assert audio(page, "paused") is True
+    linked = page.locator(".utterance.linked")
+    expect(linked).to_have_count(1)
+    expect(linked).to_contain_text("报警")
+    expect(linked).to_be_in_viewport()
+    visitor.keep(f"search-opened-{width}")
+    page.goto("/search")
+    assert visitor.overflow() <= 0
+    visitor.keep(f"search-help-{width}")
+    page.goto("/search?q=没有这个词&speaker=seat")
+    expect(page.get_by_text("没有找到")).to_be_visible()
+    visitor.keep(f"search-none-{width}")
+    visitor.leave()

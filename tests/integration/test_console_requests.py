@@ -1,15 +1,23 @@
 """The console's pages on a real database of both kinds, with real files in the recording store."""
 
 import asyncio
+import base64
+import hashlib
+import io
 import re
+from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pytest
 from console_browser import PASSWORD, add_users, browse, make_context
 from console_seed import PHONE, seed_heating_call, seed_many
+from docx import Document
 from sqlalchemy import select
 
 from console.context import ConsoleContext
+from console.export_vcon import content_hash
+from console.exports import FORMATS
 from console.models import AuditEntry, LoginSession, User
 from console.pages.tickets import PAGE_SIZE
 from hotline.clock import ManualClock
@@ -407,3 +415,73 @@ async def test_a_transcript_is_exported_as_it_is_shown_and_each_time_is_logged(c
     exported = [(who, subject, reason) for who, action, subject, reason in audit(context) if action == "export"]
     without = ("reviewer", NUMBER, "txt，号码完整，不含语气词")
     assert exported == [("reviewer", NUMBER, "txt，号码已隐去"), ("reviewer", NUMBER, "json，号码完整"), without]
+
+
+async def test_every_format_is_linked_and_masks_numbers(context: ConsoleContext) -> None:
+    async with browse(context) as browser:
+        await browser.sign_in("viewer")
+        page = (await browser.get(PAGE)).text
+        for ending in FORMATS:
+            assert f"{PAGE}/transcript.{ending}" in page
+            response = await browser.get(f"{PAGE}/transcript.{ending}")
+            assert response.status_code == 200, ending
+            assert response.headers["content-disposition"] == f'attachment; filename="{NUMBER}.{ending}"'
+            if ending != "docx":
+                assert PHONE not in response.text
+        assert "audio=inline" not in page
+        document = Document(io.BytesIO((await browser.get(f"{PAGE}/transcript.docx")).content))
+        told = "".join(cell.text for table in document.tables for cell in table._cells)
+        assert "138****8000" in told
+        assert PHONE not in told
+
+
+def decoded(response: httpx.Response) -> bytes:
+    """The recording in a vCon."""
+    (dialog,) = response.json()["dialog"]
+    body: str = dialog["body"]
+    return base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+
+
+async def test_a_vcon_names_the_recording_by_the_hash_of_what_its_reader_hears(context: ConsoleContext) -> None:
+    async with browse(context) as browser:
+        await browser.sign_in("reviewer")
+        (dialog,) = (await browser.get(f"{PAGE}/transcript.vcon")).json()["dialog"]
+        heard = (await browser.get(AUDIO)).content
+    assert dialog["url"] == f"https://console.test{AUDIO}"
+    assert dialog["content_hash"] == content_hash(hashlib.sha512(heard).digest())
+
+
+async def test_a_recording_goes_along_with_the_right_only_and_as_it_is_heard(context: ConsoleContext) -> None:
+    inline = f"{PAGE}/transcript.vcon?audio=inline"
+    async with browse(context) as browser:
+        await browser.sign_in("admin")
+        assert inline in (await browser.get(PAGE)).text
+        assert decoded(await browser.get(inline)) == (await browser.get(AUDIO)).content
+        await browser.post(f"{PAGE}/unmask", reason="移交办理")
+        with context.store.open("2026/01/05/c0ffee.wav") as file:
+            assert decoded(await browser.get(inline)) == file.read()
+        assert (await browser.get(f"{PAGE}/transcript.txt?audio=inline")).status_code == 400
+        assert (await browser.get(f"{PAGE}/transcript.vcon?audio=all")).status_code == 400
+    assert [entry for entry in audit(context) if entry[1] in ("export", "download")] == [
+        ("admin", "export", NUMBER, "vcon，号码已隐去，含录音"),
+        ("admin", "download", "c0ffee", "vcon，号码已遮盖"),
+        ("admin", "export", NUMBER, "vcon，号码完整，含录音"),
+        ("admin", "download", "c0ffee", "vcon，号码完整"),
+    ]
+    async with browse(context) as browser:
+        await browser.sign_in("reviewer")
+        await browser.post(f"{PAGE}/unmask", reason="移交办理")
+        assert (await browser.get(inline)).status_code == 403
+
+
+async def test_a_long_recording_does_not_go_along(context: ConsoleContext) -> None:
+    console = context.settings.console.model_copy(update={"inline_audio_bytes": 1000})
+    bounded = replace(context, settings=context.settings.model_copy(update={"console": console}))
+    async with browse(bounded) as browser:
+        await browser.sign_in("admin")
+        await browser.post(f"{PAGE}/unmask", reason="移交办理")
+        response = await browser.get(f"{PAGE}/transcript.vcon?audio=inline")
+        assert response.status_code == 400
+        assert "不能放进文件" in response.text
+        assert (await browser.get(f"{PAGE}/transcript.vcon")).status_code == 200
+    assert [entry[1] for entry in audit(context)].count("download") == 0
