@@ -27,6 +27,7 @@ from hotline.settings import Settings, mask_url
 from ivr.announcements.prompts import PromptLibrary
 from ivr.media.engine import NICE
 from ivr.menu.machine import load_flow
+from tickets.working_time import load_working_time, unknown_years
 
 MIN_FREE_BYTES = 2 * 1024**3  # about 17 hours of stereo recordings
 RELEASED = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
@@ -53,6 +54,7 @@ def examine(settings: Settings) -> list[Finding]:
     """Checks everything; works whether or not the product is running."""
     checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         _clock,
+        _calendar,
         _disk,
         _spare_disk,
         _prompts,
@@ -131,6 +133,16 @@ def _clock(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "时钟", f"{local}，没有与时间服务器同步", "启用 chrony 或 systemd-timesyncd")
     else:
         yield Finding("ok", "时钟", local)
+
+
+def _calendar(settings: Settings) -> Iterator[Finding]:
+    calendar = load_working_time(settings).calendar
+    years = unknown_years(calendar, SystemClock().now().astimezone(settings.zone).date())
+    for year in years:
+        hint = "把国务院的放假通知写进 tickets.calendar_path 指的文件（docs/configuration.md），或升级 chinesecalendar"
+        yield Finding("warning", "工作日", f"还不知道 {year} 年的放假安排，暂按周一至周五上班计算时限", hint)
+    if not years:
+        yield Finding("ok", "工作日", "今年的放假安排已知")
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:

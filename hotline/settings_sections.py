@@ -308,6 +308,8 @@ class TicketSettings(Section):
     gazetteer_path: Path = PACKAGE_ROOT / "tickets/data/gazetteer.yaml"
     deadlines_path: Path = PACKAGE_ROOT / "tickets/data/deadlines.yaml"
     retention_path: Path = Field(PACKAGE_ROOT / "tickets/data/retention.yaml", description="how long what is kept")
+    calendar_path: Path | None = Field(None, description="YAML: the site's own days off and working days")
+    duty_hours: Names = Field(("08:30-18:00",), description="of a working day; what a clock of working days counts")
     max_places: int = Field(20_000, ge=1, le=200_000, description="places that the site imports (`hotline places`)")
     transcript_patience_s: float = Field(
         120.0, ge=0, description="a recognizer away for so long after a call: the ticket is made without a transcript"

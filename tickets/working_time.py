@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import chinese_calendar
 
 from hotline.errors import ConfigurationError
+from hotline.settings import Settings
 from tickets.datafile import Table, load_data_file
 
 SATURDAY = 5
@@ -69,7 +70,7 @@ class WorkingTime:
 
     calendar: WorkCalendar
     zone: ZoneInfo
-    duty: tuple[tuple[time, time], ...] = ((time(8, 30), time(18, 0)),)
+    duty: tuple[tuple[time, time], ...]
     day_length: timedelta = field(init=False)
     """Duty of one working day."""
 
@@ -120,6 +121,16 @@ def unknown_years(calendar: WorkCalendar, today: date) -> list[int]:
     """Of this year and, from December on, the next one, those whose days off are not known."""
     years = [today.year, *([today.year + 1] if today.month == 12 else [])]
     return [year for year in years if not calendar.knows(year)]
+
+
+def load_working_time(settings: Settings) -> WorkingTime:
+    """The site's; raises `ConfigurationError` for a file or hours that make no sense."""
+    duty = [span.split("-") for span in settings.tickets.duty_hours]
+    try:
+        hours = tuple((time.fromisoformat(begin), time.fromisoformat(end)) for begin, end in duty)
+        return WorkingTime(load_calendar(settings.tickets.calendar_path), settings.zone, hours)
+    except ValueError as error:
+        raise ConfigurationError(f"tickets.duty_hours: {error}", hint='it looks like ["08:30-18:00"]') from error
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ from asr.masking import digits_in, mask_numbers
 from asr.repository import latest_transcript
 from console import auth, repository, service, views
 from console.context import ConsoleContext, client_address, context_of
+from console.deadline import deadline
 from console.hearing import hidden_spans
 from console.permissions import Permission
 from console.rendering import render
@@ -20,6 +21,8 @@ from console.repository import Cursor, TicketFilter
 from hotline.errors import InvalidInputError, NotFoundError
 from recordings.models import Call
 from tickets.models import Ticket
+from tickets.service import SiteData
+from tickets.working_time import WorkingTime
 
 router = APIRouter()
 PAGE_SIZE = 50
@@ -110,6 +113,8 @@ def group_categories(categories: Sequence[str]) -> dict[str, list[str]]:
 def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLResponse:
     """A ticket with its evidence, history and transcript."""
     context = context_of(request)
+    site: SiteData = request.app.state.site
+    working: WorkingTime = request.app.state.working
     with context.database.reading() as session:
         ticket = _ticket(repository.ticket_with_history(session, number))
         full = auth.sees_numbers(session, context, principal, number)
@@ -117,6 +122,7 @@ def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLRe
         transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
         values = {
             "ticket": views.ticket_row(ticket),
+            "deadline": deadline(ticket, site, working, now=context.clock.now()),
             "type": ticket.type,
             "channel": ticket.channel,
             "content": ticket.content if full else mask_numbers(ticket.content),

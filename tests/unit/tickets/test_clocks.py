@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +10,8 @@ from tickets.deadlines import Period, parse_period
 from tickets.working_time import WorkCalendar, WorkingTime
 
 ZONE = ZoneInfo("Asia/Shanghai")
-WORKING = WorkingTime(WorkCalendar(), ZONE)  # 8:30 to 18:00
+DUTY = ((time(8, 30), time(18)),)
+WORKING = WorkingTime(WorkCalendar(), ZONE, DUTY)  # 8:30 to 18:00
 HALF_HOUR = timedelta(minutes=30)
 FIRST = datetime(2026, 2, 9, tzinfo=ZONE).astimezone(UTC)  # the week before the Spring Festival
 

@@ -6,9 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hotline.errors import ConfigurationError
-from tickets.working_time import WorkCalendar, WorkingTime, load_calendar, unknown_years
+from hotline.settings import Settings
+from hotline.settings_sections import TicketSettings
+from tickets.working_time import WorkCalendar, WorkingTime, load_calendar, load_working_time, unknown_years
 
 ZONE = ZoneInfo("Asia/Shanghai")
+DUTY = ((time(8, 30), time(18)),)
 
 
 def at(text: str) -> datetime:
@@ -96,7 +99,18 @@ def test_hours_of_duty_that_make_no_sense_are_refused(duty: tuple[tuple[time, ti
 
 
 def test_what_falls_on_a_day_off_is_on_the_next_working_day() -> None:
-    working = WorkingTime(WorkCalendar(), ZONE)
+    working = WorkingTime(WorkCalendar(), ZONE, DUTY)
     assert working.at_work(at("2026-01-10 15:00")) == at("2026-01-12 15:00")
     assert working.at_work(at("2026-01-12 23:00")) == at("2026-01-12 23:00")
     assert working.at_work(at("2026-02-16 09:00")) == at("2026-02-24 09:00")
+
+
+def test_the_sites_hours_come_from_its_settings() -> None:
+    working = load_working_time(Settings(tickets=TicketSettings(duty_hours=("08:30-12:00", "13:30-18:00"))))
+    assert working.day_length == timedelta(hours=8)
+
+
+@pytest.mark.parametrize("duty", [("8-18",), ("08:30",), ("18:00-08:30",), ()])
+def test_hours_that_make_no_sense_are_told_by_the_settings_name(duty: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigurationError, match="duty_hours"):
+        load_working_time(Settings(tickets=TicketSettings(duty_hours=duty)))
