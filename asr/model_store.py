@@ -112,9 +112,13 @@ class ModelStore:
     def _copy(self, source: Path, target: Path) -> None:
         if any(path.is_symlink() for path in source.rglob("*")):
             raise InvalidInputError(f"{source} holds links: name the directory they lead to")
-        if sum(file_sizes(source).values()) > self._max_bytes:
+        sizes = file_sizes(source)
+        if sum(sizes.values()) > self._max_bytes:
             raise InvalidInputError(f"{source} has more than {self._max_bytes} bytes")
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns(HASHES))
+        target.mkdir()
+        for name in sizes.keys() - {HASHES}:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, target / name)
 
     def _existing(self, name: str) -> Path:
         target = self._target(name)

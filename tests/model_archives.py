@@ -1,6 +1,7 @@
 """Archives of a tiny model, honest and hostile, and a web server that gives them out in every way."""
 
 import io
+import resource
 import tarfile
 import threading
 import zipfile
@@ -95,3 +96,14 @@ def web(content: bytes) -> Iterator[Web]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def files_no_longer_than(size: int) -> Iterator[None]:
+    """As on a full disk: writing further fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

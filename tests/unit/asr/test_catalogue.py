@@ -1,13 +1,11 @@
 """The catalogue, and downloads from a real web server that breaks off, changes its mind or lies."""
 
 import hashlib
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from model_archives import Web, web
+from model_archives import Web, files_no_longer_than, web
 
 from asr.catalogue import Download, PublicModel, find_model, load_catalogue
 from asr.engines.loading import ENGINES
@@ -124,17 +122,6 @@ def test_a_refusing_server_is_named_with_its_answer(site: Web, tmp_path: Path) -
 def test_a_file_over_the_bound_is_given_up(site: Web, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="more than 1000 bytes"):
         download(site, tmp_path, max_bytes=1000).run(quiet)
-
-
-@contextmanager
-def files_no_longer_than(size: int) -> Iterator[None]:
-    """As on a full disk: writing further fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_told_and_the_download_goes_on_when_there_is_room(site: Web, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sherpa_models
 
 from asr.engines.loading import read_model_info
 from asr.model_store import HASHES, ModelStore
-from hotline.errors import ConfigurationError, ConflictError, InvalidInputError, NotFoundError
+from hotline.errors import ConfigurationError, ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from hotline.settings import Settings
 from hotline.settings_sections import BUNDLED_MODEL
 
@@ -56,6 +56,16 @@ def test_a_model_is_not_overwritten(store: ModelStore, tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="already"):
         store.install(archive, "tiny")
     assert store.verify("tiny") == 3
+
+
+def test_a_disk_that_fills_up_leaves_nothing_behind(store: ModelStore, tmp_path: Path) -> None:
+    archive = model_archives.model_tar(tmp_path)
+    folder = sherpa_models.sense_voice(tmp_path)
+    for source in (archive, folder):
+        with model_archives.files_no_longer_than(300), pytest.raises(UnavailableError, match="is full"):
+            store.install(source)
+    assert left_over(tmp_path) == []
+    assert store.install(archive).name == "tdnn"
 
 
 @pytest.mark.parametrize("name", ["../evil", "in-use", ".hidden", "a/b", "x" * 200])
