@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from asr.figures import NUMERALS, SPOKEN_DIGITS
 from asr.recognizer import Word
+from asr.scoring import cer
 from asr.text import aligned, display, join_words
 
 
@@ -88,6 +89,22 @@ def test_any_text_is_aligned_with_any_words_in_order(text: str, parts: list[str]
     shown = aligned(text, spoken(*parts))
     assert shown.text == text
     assert list(shown.word_of) == sorted(shown.word_of)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "电话是幺三八零零幺三八零零零",
+        "欠了两万三千五百块钱",
+        "三月五号下午三点半停水",
+        "只有十三点五度",
+        "五号楼六零二",
+    ],
+)
+def test_what_is_shown_and_what_was_heard_count_as_the_same(said: str) -> None:
+    shown = display(spoken(*said)).text
+    assert shown != said
+    assert cer(said, shown) == cer(shown, said) == 0
 
 
 def test_latin_words_keep_their_space() -> None:
