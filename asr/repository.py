@@ -1,12 +1,14 @@
 """Queries of transcripts."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
-from asr.models import Transcript
+from asr.models import RecognitionScore, Transcript
+from asr.scoring import Errors
 from asr.search import index_transcript
 from recordings.models import Call
 
@@ -100,3 +102,63 @@ def transcript_of_origin(session: Session, call_id: str, origin: str) -> Transcr
 def next_version(session: Session, call_id: str) -> int:
     """1 for the first."""
     return (session.scalar(select(func.max(Transcript.version)).where(Transcript.call_id == call_id)) or 0) + 1
+
+
+def confirmed_transcripts(session: Session) -> Sequence[Transcript]:
+    """Of each call with a confirmed version the newest of them."""
+    newest = (
+        select(Transcript.call_id, func.max(Transcript.version).label("version"))
+        .where(Transcript.confirmed_at.is_not(None))
+        .group_by(Transcript.call_id)
+        .subquery()
+    )
+    same = (Transcript.call_id == newest.c.call_id) & (Transcript.version == newest.c.version)
+    return session.scalars(select(Transcript).join(newest, same).order_by(Transcript.id)).all()
+
+
+def forget_scores(session: Session, call_id: str | None = None) -> None:
+    """Removes the scores of a call, or all."""
+    query = delete(RecognitionScore)
+    if call_id is not None:
+        own = select(Transcript.id).where(Transcript.call_id == call_id)
+        query = query.where(RecognitionScore.transcript_id.in_(own))
+    session.execute(query)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityRow:
+    """The pooled errors of the calls of one day that had this engine, model, pass and speaker."""
+
+    day: str
+    origin: str
+    engine: str
+    model: str
+    speaker: str
+    seat: str
+    calls: int
+    errors: Errors
+
+
+def recognition_quality(session: Session, *, first_day: str = "", last_day: str = "") -> list[QualityRow]:
+    """Scores by day, engine, model, pass, speaker and seat, the oldest first; days are 2026-01-05, both included."""
+    table = RecognitionScore
+    key = (table.day, table.origin, table.engine, table.model, table.speaker, table.seat)
+    sums = [func.sum(c) for c in (table.characters, table.substitutions, table.deletions, table.insertions)]
+    query = select(*key, func.count(), *sums).group_by(*key).order_by(*key)
+    if first_day:
+        query = query.where(table.day >= first_day)
+    if last_day:
+        query = query.where(table.day <= last_day)
+    return [
+        QualityRow(
+            day=day,
+            origin=origin,
+            engine=engine,
+            model=model,
+            speaker=speaker,
+            seat=seat,
+            calls=calls,
+            errors=Errors(*map(int, errors)),
+        )
+        for day, origin, engine, model, speaker, seat, calls, *errors in session.execute(query)
+    ]

@@ -12,7 +12,7 @@ from asr.engines.loading import read_model_info
 from console import errors
 from console.context import ConsoleContext
 from console.headers import SecurityHeaders
-from console.pages import access, audit, exports, health, live, recordings, search, tickets
+from console.pages import access, audit, exports, health, live, recordings, reviews, search, tickets
 from console.rendering import STATIC, make_environment
 from console.stream import EventHub
 from console.throttle import Throttle
@@ -54,7 +54,7 @@ def create_app(context: ConsoleContext) -> FastAPI:
     app.state.searches = Throttle(context.settings.search.per_minute)
     app.state.demo_model = uses_demo_model(context.settings)
     errors.install(app)
-    for page in (health, access, tickets, exports, search, live, recordings, audit):
+    for page in (health, access, tickets, exports, reviews, search, live, recordings, audit):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -82,7 +82,7 @@ def _expected(request: Request, error: Exception) -> Response:
     if status >= 500:  # the text is for operators and may name hosts and statements
         log.error("%s %s: %s", request.method, request.url.path, error)
         return _answer(request, status, OUR_FAULT if status == 500 else NO_ANSWER)
-    return _answer(request, status, error.message, error.hint)
+    return _answer(request, status, error.message, error.hint, version=getattr(error, "version", None))
 
 
 def _http(request: Request, error: Exception) -> Response:
@@ -111,9 +111,13 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def _answer(request: Request, status: int, message: str, hint: str = "", *, headers: Any = None) -> Response:
+def _answer(
+    request: Request, status: int, message: str, hint: str = "", *, headers: Any = None, version: int | None = None
+) -> Response:
+    """`version`: what a thing that was changed by somebody else is now."""
     if not _wants_page(request):
-        body = {"error": message, **({"hint": hint} if hint else {})}
+        body = {"error": message, "hint": hint, "version": version}
+        body = {key: value for key, value in body.items() if value}
         return JSONResponse(body, status_code=status, headers=headers)
     title = TITLES.get(status, "出错了")
     values = {"title": title, "status": status, "message": message, "hint": hint}

@@ -49,7 +49,20 @@ AUDIT_ACTIONS = {
     "release_hold": "解除保全",
     "export": "导出转写",
     "search": "按号码搜索",
+    "edit": "修改转写",
+    "restore": "恢复转写版本",
+    "confirm": "确认转写",
 }
+CHANGES = {
+    "text": "改文字",
+    "split": "拆分",
+    "merge": "合并",
+    "speaker": "改说话人",
+    "delete": "删除",
+    "insert": "添加",
+    "restore": "恢复",
+}
+ORIGINS = {"live": "实时转写", "batch": "录音转写", "second": "二次识别", "edit": "人工修改"}
 FIELDS = {
     "category": "类别",
     "tier": "时限等级",

@@ -16,6 +16,7 @@ class Permission(StrEnum):
 
     READ = "read"  # tickets, transcripts and live captions, personal numbers masked
     HEAR = "hear"  # play a recording; logged
+    EDIT = "edit"  # correct and confirm transcripts; each version says who made it
     UNMASK = "unmask"  # see personal numbers of one ticket for a while, with a reason; logged
     DOWNLOAD = "download"  # take a recording away; logged
     AUDIT = "audit"  # read the audit log
@@ -23,7 +24,7 @@ class Permission(StrEnum):
 
 PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.READ}),
-    Role.REVIEWER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
+    Role.REVIEWER: frozenset({Permission.READ, Permission.HEAR, Permission.EDIT, Permission.UNMASK}),
     Role.ADMIN: frozenset(Permission),
 }
 

@@ -11,6 +11,8 @@ from asr import recognizer
 from asr.fillers import fillers
 from asr.masking import digits_in, mask_numbers, mask_phone, mask_spoken
 from asr.models import Segment, Transcript
+from asr.review import ordered_segments
+from asr.service import UNSURE_BELOW
 from asr.text import aligned
 from console import labels
 from ivr.media.mixer import CALLER
@@ -71,12 +73,21 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """One segment of a transcript."""
+    """One segment of a transcript. `masked`: it hides a number."""
 
     speaker: str
     start_ms: int
     end_ms: int
     words: tuple[Word, ...]
+    text: str = ""
+    masked: bool = False
+    edited_by: str = ""
+    confirmed_by: str = ""
+
+    @property
+    def unsure(self) -> bool:
+        """Whether it has a word to look at."""
+        return any(word.unsure for word in self.words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +98,6 @@ class Step:
     what: str
     actor: str
     reason: str
-
-
-UNSURE_BELOW = 0.5  # a word with less confidence is marked
 
 
 def ticket_row(ticket: Ticket) -> TicketRow:
@@ -163,31 +171,40 @@ def history(events: Sequence[TicketEvent]) -> tuple[Step, ...]:
     )
 
 
-def utterances(transcript: Transcript | None, *, masked: bool) -> tuple[Utterance, ...]:
-    """A transcript in the order of time."""
+def utterances(
+    transcript: Transcript | None, *, masked: bool, unsure_below: float = UNSURE_BELOW
+) -> tuple[Utterance, ...]:
+    """A transcript in the order of time; a word with less confidence than `unsure_below` is marked until it is
+    confirmed."""
     if transcript is None:
         return ()
-    ordered = sorted(transcript.segments, key=lambda segment: (segment.start_ms, segment.position))
-    shown = [_utterance(segment) for segment in ordered]
+    shown = [_utterance(segment, unsure_below) for segment in ordered_segments(transcript)]
     return tuple(_mask(shown) if masked else shown)
 
 
-def _utterance(segment: Segment) -> Utterance:
+def _utterance(segment: Segment, unsure_below: float) -> Utterance:
+    sure = segment.confirmed_at is not None
+    words = timed(segment.text, segment.words, unsure_below=0.0 if sure else unsure_below)
     return Utterance(
         speaker=segment.speaker,
         start_ms=segment.start_ms,
         end_ms=segment.end_ms,
-        words=timed(segment.text, segment.words) or (Word(segment.text, segment.start_ms, segment.end_ms),),
+        words=words or (Word(segment.text, segment.start_ms, segment.end_ms),),
+        text=segment.text,
+        edited_by=segment.edited_by or "",
+        confirmed_by=segment.confirmed_by or "",
     )
 
 
 def _mask(shown: list[Utterance]) -> Iterator[Utterance]:
     masked = iter(mask_spoken([(item.speaker, word.text) for item in shown for word in item.words]))
     for item in shown:
-        yield replace(item, words=tuple(replace(word, text=next(masked)) for word in item.words))
+        words = tuple(replace(word, text=next(masked)) for word in item.words)
+        hidden = any(word.text != before.text for word, before in zip(words, item.words, strict=True))
+        yield replace(item, words=words, text="".join(word.text for word in words), masked=hidden)
 
 
-def timed(text: str, rows: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
+def timed(text: str, rows: Sequence[Sequence[Any]], *, unsure_below: float = UNSURE_BELOW) -> tuple[Word, ...]:
     """The stretches of `text` with the times of the words they came from; `rows` are [text, start, end, confidence]."""
     try:
         words = [recognizer.Word(*row) for row in rows]
@@ -198,7 +215,9 @@ def timed(text: str, rows: Sequence[Sequence[Any]]) -> tuple[Word, ...]:
     marked = zip(shown.text, shown.word_of, (at in hidden for at in range(len(text))), strict=True)
     stretches = groupby(marked, key=itemgetter(1, 2))
     return tuple(
-        _timed("".join(character for character, _, _ in stretch), words[index], filler=filler)
+        _timed(
+            "".join(character for character, _, _ in stretch), words[index], filler=filler, unsure_below=unsure_below
+        )
         for (index, filler), stretch in stretches
     )
 
@@ -208,14 +227,14 @@ def without_fillers(shown: Sequence[Utterance]) -> tuple[Utterance, ...]:
     return tuple(replace(item, words=tuple(word for word in item.words if not word.filler)) for item in shown)
 
 
-def _timed(text: str, word: recognizer.Word, *, filler: bool) -> Word:
+def _timed(text: str, word: recognizer.Word, *, filler: bool, unsure_below: float) -> Word:
     plain = text.strip("，。？")
     renamed = len(plain) == len(word.text) and plain != word.text and not digits_in(plain + word.text)
     return Word(
         text,
         word.start_ms,
         word.end_ms,
-        unsure=word.confidence < UNSURE_BELOW,
+        unsure=word.confidence < unsure_below,
         filler=filler,
         heard=word.text if renamed else "",
     )

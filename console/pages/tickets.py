@@ -15,6 +15,7 @@ from console import auth, repository, service, views
 from console.context import ConsoleContext, client_address, context_of
 from console.deadline import deadline
 from console.hearing import hidden_spans
+from console.pages import reviews
 from console.permissions import Permission
 from console.rendering import render
 from console.repository import Cursor, TicketFilter
@@ -110,8 +111,10 @@ def group_categories(categories: Sequence[str]) -> dict[str, list[str]]:
 
 
 @router.get("/tickets/{number}")
-def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLResponse:
-    """A ticket with its evidence, history and transcript."""
+def show_ticket(
+    request: Request, principal: auth.Reader, number: str, queue: Annotated[str, Query(max_length=16)] = ""
+) -> HTMLResponse:
+    """A ticket with its evidence, history and transcript; `queue`: the one of reviews that it was opened from."""
     context = context_of(request)
     site: SiteData = request.app.state.site
     working: WorkingTime = request.app.state.working
@@ -133,9 +136,12 @@ def show_ticket(request: Request, principal: auth.Reader, number: str) -> HTMLRe
             "recording": call.recording if call else None,
             "hearing": _hearing(session, context, call, full=full),
             "transcript": transcript,
-            "utterances": views.utterances(transcript, masked=not full),
+            "utterances": views.utterances(
+                transcript, masked=not full, unsure_below=context.settings.review.unsure_below
+            ),
             "unmasked": full,
             "unmask_minutes": round(context.settings.console.unmask_minutes),
+            **reviews.page_values(session, context, principal, number, transcript, queue),
         }
         if transcript is not None and transcript.demo_model:
             values["demo_model"] = True

@@ -50,9 +50,7 @@ class TranscriptPlayer extends HTMLElement {
     this.audible = Boolean(this.audio && this.duration);
     if (!this.audible) return;
     this.classList.add("with-audio");
-    this.words = new Spans(this.querySelectorAll(".word[data-start]"));
-    this.utterances = new Spans(this.querySelectorAll(".utterance"));
-    this.lit = new Set();
+    this.reread();
     this.span = null; // marked on the waveform: [from, to], fractions of the whole
     this.form = this.querySelector("[data-span]");
     this.readUntil = 0;
@@ -62,6 +60,15 @@ class TranscriptPlayer extends HTMLElement {
     this.wireWave();
     this.wireSpan();
     this.wireKeyboard();
+  }
+
+  /** Takes in the transcript anew, after its rows were replaced. */
+  reread() {
+    if (!this.audible) return;
+    this.words = new Spans(this.querySelectorAll(".word[data-start]"));
+    this.utterances = new Spans(this.querySelectorAll(".utterance"));
+    this.lit = new Set();
+    if (this.waveform) this.show();
   }
 
   disconnectedCallback() {

@@ -4,8 +4,8 @@ from console.permissions import PERMISSIONS, Permission, Role, allowed
 
 TABLE = {
     "viewer": {"read"},
-    "reviewer": {"read", "hear", "unmask"},
-    "admin": {"read", "hear", "unmask", "download", "audit"},
+    "reviewer": {"read", "hear", "edit", "unmask"},
+    "admin": {"read", "hear", "edit", "unmask", "download", "audit"},
 }
 
 
