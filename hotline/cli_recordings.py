@@ -1,4 +1,4 @@
-"""`hotline recordings ...`: prove the recordings that are kept."""
+"""`hotline recordings ...`: prove the recordings that are kept, encrypt them, take old ones in."""
 
 import json
 from contextlib import closing
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from hotline.clock import SystemClock
-from hotline.errors import InvalidInputError
+from hotline.errors import ConfigurationError, HotlineError, InvalidInputError
 from hotline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -54,6 +54,72 @@ def verify(
     else:
         _show(report)
     raise typer.Exit(0 if report.sound else 1)
+
+
+@app.command("import", help="导入旧录音：ffmpeg 能读的任何格式，成为通话、录音和转写；重复的文件只导入一次")
+def import_files(
+    paths: Annotated[list[Path], typer.Argument(help="文件或目录")],
+    facts_file: Annotated[
+        Path | None, typer.Option("--list", help="CSV 或 TSV，列名 file, started_at, caller, called；不给则按文件时间")
+    ] = None,
+    caller_right: Annotated[bool, typer.Option("--caller-right", help="双声道录音里来电人在右声道")] = False,
+    transcribe: Annotated[bool, typer.Option(help="同时转写")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Take old recordings in. A file that fails is told, and the others go on."""
+    import tempfile
+    import wave
+
+    from asr.importing import has_transcript, transcribe_import
+    from hotline.wiring.database import open_database
+    from recordings import importing, repository
+    from recordings.store import open_store
+
+    settings, clock = load_settings(), SystemClock()
+    facts = importing.read_facts(facts_file, zone=settings.zone) if facts_file else {}
+    files = importing.files_below(paths, but=facts_file)
+    store, failed, added, transcripts = open_store(settings), [], 0, 0
+    with closing(open_database(settings)) as database, err.status("导入") as status:
+        for number, path in enumerate(files, 1):
+            status.update(f"导入 {number}/{len(files)} {escape(path.name)}")
+            try:
+                call_id, digest = importing.content_id(path)
+                with database.reading() as session:
+                    known = repository.find_call(session, call_id) is not None
+                if known and (not transcribe or has_transcript(database, call_id)):
+                    continue
+                with tempfile.TemporaryDirectory(prefix="hotline-import-") as folder:
+                    wav = Path(folder) / "call.wav"
+                    timeout_s = settings.recordings.ffmpeg_s
+                    importing.convert(path, wav, swap=caller_right, timeout_s=timeout_s)
+                    added += importing.import_call(
+                        database,
+                        store,
+                        wav,
+                        call_id=call_id,
+                        digest=digest,
+                        file_name=path.name,
+                        facts=importing.facts_of(path, paths, facts),
+                        now=clock.now(),
+                    )
+                    if transcribe:
+                        with wave.open(str(wav), "rb") as file:
+                            channels = file.getnchannels()
+                        url = settings.effective_asr_url()
+                        transcribe_import(database, wav, call_id=call_id, channels=channels, asr_url=url, now=clock.now)
+                        transcripts += 1
+            except ConfigurationError:
+                raise
+            except HotlineError as error:
+                failed.append({"file": str(path), "error": error.message})
+    counts = {"files": len(files), "imported": added, "transcripts": transcripts, "failed": failed}
+    if as_json:
+        typer.echo(json.dumps(counts, ensure_ascii=False))
+    else:
+        _say(f"{len(files)} 个文件：新导入 {added}，转写 {transcripts}，失败 {len(failed)}")
+    for item in failed:
+        err.print(f"[red]✗[/] {escape(item['file'])}: {escape(item['error'])}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if failed else 0)
 
 
 @app.command("new-key", help="生成新的录音密钥，写在密钥文件最前面，此后的录音用它加密")

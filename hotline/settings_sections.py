@@ -229,6 +229,7 @@ class RecordingSettings(Section):
     key_file: Path | None = Field(None, description="keys that stored files are encrypted under; unset: in plain")
     key_command: str = Field("", description="a command that prints those keys, in place of a file")
     key_command_s: float = Field(10.0, gt=0, description="patience with it")
+    ffmpeg_s: float = Field(600.0, gt=0, description="patience with ffmpeg, which reads old files, for one of them")
 
     @model_validator(mode="after")
     def _one_source_of_keys(self) -> "RecordingSettings":

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from hotline.errors import InvalidInputError
@@ -143,12 +143,6 @@ def manifest_folder(day: str) -> str:
 def manifest_name(links: list[Link]) -> str:
     """The name of the manifest with these links, which are of one day."""
     return f"{manifest_folder(links[0].day)}/{links[0].position:010}-{links[-1].position:010}.jsonl"
-
-
-def days_between(first: str, last: str) -> list[str]:
-    """The days from `first` to `last`, both included; raises `InvalidInputError` for what is no day."""
-    start, end = parse_day(first), parse_day(last)
-    return [(start + timedelta(days=offset)).strftime(DAY_FORMAT) for offset in range((end - start).days + 1)]
 
 
 def parse_day(text: str) -> datetime:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session, aliased
 
 from recordings.chain import REMOVED, STORED, Head, Kind, Link, StoredFile, head_of, next_link
@@ -128,10 +128,9 @@ def head_before(session: Session, day: str) -> Head:
     return Head() if row is None else head_of(_link(row))
 
 
-def days(session: Session) -> tuple[str, str] | None:
-    """The first and the last day of the chain; None where it is empty."""
-    first, last = session.execute(select(func.min(ChainLink.day), func.max(ChainLink.day))).one()
-    return (first, last) if first else None
+def days(session: Session) -> list[str]:
+    """The days that have links, in order."""
+    return list(session.scalars(select(ChainLink.day).distinct().order_by(ChainLink.day)))
 
 
 def has_digest(session: Session, digest: str) -> bool:

@@ -21,7 +21,6 @@ from recordings.chain import (
     Head,
     Link,
     breaks,
-    days_between,
     head_of,
     manifest_folder,
     manifest_name,
@@ -130,7 +129,7 @@ class Verification:
         report = self._report
         with self._database.reading() as session:
             end, listed = chain_repository.chain_end(session)
-            bounds = chain_repository.days(session)
+            chained = chain_repository.days(session)
             report.head = end.digest
             report.awaiting_manifest = end.position - listed
             if known_head and not chain_repository.has_digest(session, known_head):
@@ -138,15 +137,13 @@ class Verification:
         for day in (first, last):
             if day:
                 parse_day(day)
-        folders = [*self._folders(""), *self._folders(CHAIN_FOLDER)]
-        every = [*(bounds or ()), *folders]
+        every = {*chained, *self._folders(""), *self._folders(CHAIN_FOLDER)}
+        days = sorted(day for day in every if (first or day) <= day <= (last or day))
         report.first_day = first or min(every, default="")
         report.last_day = last or max(every, default="")
-        if not every or report.first_day > report.last_day:
-            return report
-        for day in days_between(report.first_day, report.last_day):
-            self._day(day, end=end if bounds and day == bounds[1] else None, listed=listed)
-        if not bounds and end.position:
+        for day in days:
+            self._day(day, end=end if chained and day == chained[-1] else None, listed=listed)
+        if not chained and end.position:
             self._find("broken", end.day, "chain", "all its links are gone")
         return report
 

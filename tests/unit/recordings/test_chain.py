@@ -19,7 +19,6 @@ from recordings.chain import (
     Link,
     StoredFile,
     breaks,
-    days_between,
     head_of,
     next_link,
     parse_link,
@@ -114,13 +113,6 @@ def test_what_is_no_line_of_a_manifest_is_refused(line: bytes) -> None:
 def test_line_with_a_field_of_another_kind_is_refused(name: str, value: Any) -> None:
     with pytest.raises(InvalidInputError):
         parse_link(serialize_link(replace(chain_of(1)[0], **{name: value})))
-
-
-def test_days_are_counted_with_both_ends() -> None:
-    assert days_between("2026-02-27", "2026-03-01") == ["2026-02-27", "2026-02-28", "2026-03-01"]
-    assert days_between("2026-03-01", "2026-02-27") == []
-    with pytest.raises(InvalidInputError, match="不是日期"):
-        days_between("yesterday", "2026-03-01")
 
 
 def test_links_survive_the_database(database: Database) -> None:
