@@ -118,7 +118,7 @@ def test_our_captions_run_on_their_server(theirs: tuple[str, StockServer], own: 
         assert ended.wait(15)
     finally:
         captions.close()
-    assert isinstance(events[0], Partial)
+    assert any(isinstance(event, Partial) for event in events)
     assert isinstance(events[-1], StreamEnded)
     assert events[-1].complete
     assert [event for event in events if isinstance(event, Final)] == heard(own, speech("street_light"))
