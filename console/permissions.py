@@ -19,6 +19,7 @@ class Permission(StrEnum):
     EDIT = "edit"  # correct and confirm transcripts; each version says who made it
     UNMASK = "unmask"  # see personal numbers of one ticket for a while, with a reason; logged
     DOWNLOAD = "download"  # take a recording away; logged
+    HOLD = "hold"  # keep a call from deletion, and end that; logged
     AUDIT = "audit"  # read the audit log
 
 

@@ -1,6 +1,6 @@
 """The ticket list and the ticket page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
@@ -21,7 +21,10 @@ from console.rendering import render
 from console.repository import Cursor, TicketFilter
 from hotline.errors import InvalidInputError, NotFoundError
 from recordings.models import Call
+from recordings.retention_models import LegalHold
+from recordings.retention_repository import certificate_of_call, hold_of
 from tickets.models import Ticket
+from tickets.retention import place_hold, release_hold
 from tickets.service import SiteData
 from tickets.working_time import WorkingTime
 
@@ -32,6 +35,8 @@ MIN_DIGITS = (
 )
 MAX_ID = 2**63 - 1  # no database takes a larger one, not even to compare
 MIN_REASON, MAX_REASON = 2, 200
+Keeper = Annotated[auth.Principal, Depends(auth.require(Permission.HOLD))]
+Reason = Annotated[str, Form(max_length=1000)]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -139,6 +144,8 @@ def show_ticket(
             "utterances": views.utterances(
                 transcript, masked=not full, unsure_below=context.settings.review.unsure_below
             ),
+            "hold": hold_of(session, ticket.call_id) if ticket.call_id else None,
+            "certificate": certificate_of_call(session, ticket.call_id) if ticket.call_id else None,
             "unmasked": full,
             "unmask_minutes": round(context.settings.console.unmask_minutes),
             **reviews.page_values(session, context, principal, number, transcript, queue),
@@ -170,6 +177,43 @@ def unmask(
             subject=number,
             address=client_address(request),
             reason=reason,
+        )
+    return RedirectResponse(f"/tickets/{number}", status_code=303)
+
+
+@router.post("/tickets/{number}/hold", dependencies=[Depends(auth.check_csrf)])
+def hold(request: Request, principal: Keeper, number: str, reason: Reason = "") -> Response:
+    """Keeps the ticket's call from deletion until it is released."""
+    return _change_hold(request, principal, number, reason, "hold", place_hold)
+
+
+@router.post("/tickets/{number}/release", dependencies=[Depends(auth.check_csrf)])
+def release(request: Request, principal: Keeper, number: str, reason: Reason = "") -> Response:
+    """Ends a hold."""
+    return _change_hold(request, principal, number, reason, "release_hold", release_hold)
+
+
+def _change_hold(
+    request: Request,
+    principal: auth.Principal,
+    number: str,
+    reason: str,
+    action: str,
+    change: Callable[..., LegalHold],
+) -> Response:
+    context = context_of(request)
+    now = context.clock.now()
+    with context.database.transaction() as session:
+        _ticket(repository.ticket_with_history(session, number))
+        changed = change(session, number, reason=reason, actor=principal.username, now=now)
+        service.audit(
+            session,
+            at=now,
+            username=principal.username,
+            action=action,
+            subject=changed.call_id,
+            address=client_address(request),
+            reason=reason.strip(),
         )
     return RedirectResponse(f"/tickets/{number}", status_code=303)
 

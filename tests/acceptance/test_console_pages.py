@@ -261,6 +261,22 @@ def test_a_stretch_is_chosen_on_the_waveform_and_taken_away(chromium: Browser, s
     visitor.leave()
 
 
+@pytest.mark.parametrize("width", list(WIDTHS))
+def test_an_administrator_keeps_a_call_from_deletion(chromium: Browser, site: Site, width: int) -> None:
+    visitor = Visitor(chromium, site, width=width)
+    page = visitor.sign_in()
+    page.goto(f"/tickets/{NUMBER}")
+    page.get_by_role("button", name="法律保全").click()
+    page.fill("#hold-reason", "诉讼取证")
+    visitor.keep(f"hold-dialog-{width}")
+    page.click("#hold button[type=submit]")
+    expect(page.locator(".badge", has_text="法律保全")).to_be_visible()
+    expect(page.get_by_role("button", name="解除保全")).to_be_visible()
+    assert visitor.overflow() <= 0
+    visitor.keep(f"held-{width}")
+    visitor.leave()
+
+
 def test_a_viewer_reads_the_transcript_without_the_sound(chromium: Browser, site: Site) -> None:
     visitor = Visitor(chromium, site, width=390)
     page = visitor.sign_in("viewer")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, select, update
 
 from asr.models import Segment, Transcript
+from console.access_log import purge_log
 from console.context import ConsoleContext
 from console.models import AuditEntry
 from hotline.clock import ManualClock
@@ -21,7 +22,8 @@ from hotline.db import Database
 from hotline.settings import Settings
 from recordings.models import Call
 from recordings.redaction import TONE_LEVEL
-from tickets.models import Evidence
+from tickets.models import Evidence, Ticket
+from tickets.retention import Retention
 
 NUMBER = "YQ20260105000011"
 AUDIO, DOWNLOAD = "/recordings/c0ffee/audio", "/recordings/c0ffee/download"
@@ -252,6 +254,48 @@ async def test_what_any_version_of_the_transcript_knows_is_hidden(context: Conso
         heard = samples((await browser.get(AUDIO)).content)
         assert np.array_equal(heard[told], samples(masked)[told])
         assert np.abs(heard[6000:12_000]).max() <= TONE_LEVEL
+
+
+async def test_a_hold_is_placed_and_released_by_administrators_with_a_reason(context: ConsoleContext) -> None:
+    page = f"/tickets/{NUMBER}"
+    async with browse(context) as browser, browse(context) as other:
+        await other.sign_in("reviewer")
+        assert (await other.post(f"{page}/hold", reason="诉讼取证")).status_code == 403
+        assert "法律保全" not in (await other.get(page)).text
+        await browser.sign_in("admin")
+        assert (await browser.post(f"{page}/hold", reason=" ")).status_code == 400
+        assert (await browser.post(f"{page}/hold", reason="诉讼取证")).status_code == 303
+        assert (await browser.post(f"{page}/hold", reason="诉讼取证")).status_code == 409
+        assert ">法律保全</span>" in (await other.get(page)).text
+        assert "解除保全" in (await browser.get(page)).text
+        assert (await browser.post(f"{page}/release", reason="已结案")).status_code == 303
+        assert ">法律保全</span>" not in (await browser.get(page)).text
+        assert (await browser.post("/tickets/YQ1/hold", reason="诉讼取证")).status_code == 404
+    assert logged(context, "hold", "release_hold") == [
+        ("admin", "hold", "c0ffee", "诉讼取证"),
+        ("admin", "release_hold", "c0ffee", "已结案"),
+    ]
+
+
+async def test_a_deleted_recording_is_told_with_its_certificate(context: ConsoleContext) -> None:
+    with context.database.transaction() as session:
+        session.scalars(select(Ticket)).one().state = "closed"
+    assert isinstance(context.clock, ManualClock)
+    context.clock.advance(timedelta(days=1100).total_seconds())
+    Retention(
+        settings=context.settings,
+        database=context.database,
+        store=context.store,
+        purge_log=purge_log,
+        clock=context.clock,
+    ).run(actor="system")
+    async with browse(context) as browser:
+        await browser.sign_in("admin")
+        text = (await browser.get(f"/tickets/{NUMBER}")).text
+        assert "录音已按保存期限删除，见删除证书第 1 号" in text
+        assert "张山营镇" in text, "the transcript stays"
+        for path in (AUDIO, "/recordings/c0ffee/peaks", f"{SPAN}?start_ms=0&end_ms=9"):
+            assert (await browser.get(path)).status_code == 404
 
 
 async def test_keys_pressed_in_a_row_are_hidden(context: ConsoleContext) -> None:

@@ -5,7 +5,7 @@ from console.permissions import PERMISSIONS, Permission, Role, allowed
 TABLE = {
     "viewer": {"read"},
     "reviewer": {"read", "hear", "edit", "unmask"},
-    "admin": {"read", "hear", "edit", "unmask", "download", "audit"},
+    "admin": {"read", "hear", "edit", "unmask", "download", "hold", "audit"},
 }
 
 
