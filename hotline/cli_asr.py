@@ -1,6 +1,8 @@
 """`hotline asr`: how well the site's recognizer understands."""
 
 import json
+from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +18,7 @@ from asr.engines.remote import RemoteRecognizer
 from asr.evaluate import Evaluation, UtteranceScore, evaluate, read_references
 from asr.line import CodecName, Line
 from asr.recognizer import Recognizer
-from asr.scoring import GAP, Alignment, calibration_error
+from asr.scoring import GAP, Alignment, Errors, calibration_error
 from hotline.errors import InvalidInputError
 from hotline.report import machine, versions
 from hotline.settings import load_settings
@@ -24,11 +26,6 @@ from hotline.settings import load_settings
 app = typer.Typer(no_args_is_help=True, help="语音识别")
 out = Console()
 err = Console(stderr=True)
-
-
-@app.callback()
-def group() -> None:
-    """Keeps `evaluate` a command of its own."""
 
 
 @app.command("evaluate", help="用带文本的录音测识别：字错误率、可信度、速度、字幕延迟")
@@ -59,6 +56,48 @@ def evaluate_recordings(
         _print(evaluation, recognizer)
     if evaluation.failed:
         raise typer.Exit(1)
+
+
+@app.command("quality", help="识别与人工确认文字的差距：按日、引擎、模型、说话人的字错误率")
+def recognition_quality(
+    first: Annotated[str, typer.Option("--from", help="从这一天起，2026-01-05")] = "",
+    last: Annotated[str, typer.Option("--to", help="到这一天止")] = "",
+    replay: Annotated[bool, typer.Option("--replay", help="先按各版本重新计算全部数字")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象")] = False,
+) -> None:
+    """How far the machine versions of confirmed transcripts were from the confirmed text."""
+    from asr import quality, repository
+    from hotline.wiring.database import open_database
+
+    for day in filter(None, (first, last)):
+        try:
+            date.fromisoformat(day)
+        except ValueError as error:
+            raise InvalidInputError(f"日期无效：{day}", hint="格式为 2026-01-05") from error
+    settings = load_settings()
+    database = open_database(settings)
+    if replay:
+        with database.transaction() as session:
+            quality.replay(session, zone=settings.zone)
+    with database.reading() as session:
+        rows = repository.recognition_quality(session, first_day=first, last_day=last)
+    if as_json:
+        fields = ("day", "origin", "engine", "model", "speaker", "seat", "calls")
+        report = [
+            {name: getattr(row, name) for name in fields} | asdict(row.errors) | {"cer": round(row.errors.cer, 4)}
+            for row in rows
+        ]
+        total = sum((row.errors for row in rows), Errors())
+        typer.echo(json.dumps({"rows": report, **asdict(total), "cer": round(total.cer, 4)}, ensure_ascii=False))
+        return
+    table = Table("日期", "引擎", "模型", "来源", "说话人", "通话", "字数", "错误率")
+    for row in rows:
+        speaker = f"{row.speaker} {row.seat}".strip()
+        table.add_row(
+            *(escape(text) for text in (row.day, row.engine, row.model, row.origin, speaker)),
+            *(str(row.calls), str(row.errors.characters), f"{row.errors.cer:.1%}"),
+        )
+    out.print(table if rows else "还没有已确认的转写")
 
 
 def _recognizer(engine: str, model: Path | None, url: str) -> Recognizer:

@@ -57,3 +57,14 @@ def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:
 def test_options_that_do_not_fit_each_other_are_refused(folder: Path, arguments: list[str]) -> None:
     result = CliRunner().invoke(app, ["asr", "evaluate", str(folder), *arguments])
     assert isinstance(result.exception, HotlineError)
+
+
+def test_quality_of_a_site_without_reviews_is_said_and_a_wrong_day_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOTLINE_DATA_DIR", str(tmp_path))
+    assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
+    assert "还没有已确认的转写" in CliRunner().invoke(app, ["asr", "quality", "--replay"]).output
+    report = json.loads(CliRunner().invoke(app, ["asr", "quality", "--json"]).stdout)
+    assert report == {"rows": [], "characters": 0, "substitutions": 0, "deletions": 0, "insertions": 0, "cer": 0.0}
+    assert isinstance(CliRunner().invoke(app, ["asr", "quality", "--from", "gestern"]).exception, HotlineError)
