@@ -50,6 +50,11 @@ class ReplayBuffer:
         with self._lock:
             return (self._base + len(self._audio) - self._heard) // self._bytes_per_ms
 
+    @property
+    def sent(self) -> int:
+        """Position of the next byte to be taken."""
+        return self._sent
+
     def rewind(self) -> None:
         """A new connection begins: everything held is to be told again."""
         with self._lock:

@@ -20,6 +20,7 @@ from websockets.exceptions import WebSocketException
 
 from asr.blocks import BLOCK_MS, bytes_of
 from asr.capacity import RecognizerPool
+from asr.crosstalk import WINDOW_MS, EchoGate
 from asr.engines.remote import read_remote_model
 from asr.protocol import EOF, Config, parse_reply
 from asr.recognizer import ModelInfo, Partial, RecognitionEvent
@@ -146,6 +147,7 @@ class CaptionStream:
     ) -> None:
         self.sample_rate = sample_rate
         self._block_bytes = bytes_of(BLOCK_MS, sample_rate)
+        self._window_bytes = bytes_of(WINDOW_MS, sample_rate)
         self._name = name
         self._pool = pool
         self._loop = loop
@@ -155,16 +157,24 @@ class CaptionStream:
         self._buffer = ReplayBuffer(max_lag_ms=max_lag_ms, sample_rate=sample_rate)
         self._wake = asyncio.Event()
         self._finishing = False
+        self._echo = EchoGate() if sample_rate == SAMPLE_RATE else None
+        self._fed = 0
         self._model: ModelInfo | None = None
         self._had_place = False
         self._behind_s = 0
         self._shown: RecognitionEvent | None = None
         self._task: asyncio.Task[bool] | None = None
 
+    def hear(self, pcm: bytes) -> None:
+        """What the speaker is played while he says what is fed next: it may come back from him. Returns at once."""
+        if self._echo is not None and self._admitted and not self._finishing:
+            self._echo.played(pcm, self._fed)
+
     def feed(self, pcm: bytes) -> None:
         """Takes s16le mono audio; returns at once, also while the recognizer is away."""
         if not self._admitted or self._finishing:
             return
+        self._fed += len(pcm)
         if self._buffer.feed(pcm) >= self._block_bytes:
             self._on_loop(self._wake.set)
         behind_s = self._buffer.behind_ms // 1000
@@ -245,13 +255,14 @@ class CaptionStream:
 
     async def _converse(self, connection: ClientConnection, url: str) -> bool:
         """One connection; True when the last words came, False when audio was dropped and a new one must begin."""
-        fresh = True
+        fresh, before = True, b""
         while not self._buffer.interrupted:
             self._wake.clear()
-            finishing = self._finishing
+            finishing, position = self._finishing, self._buffer.sent
             block = self._buffer.take(self._block_bytes, rest=finishing)
             if block:
-                await self._ask(connection, block)
+                before, said = (before + block)[-self._window_bytes :], self._own_words(before, block, position)
+                await self._ask(connection, said)
                 if fresh:
                     self._pool.answered(url)
                     self._had_place, fresh = True, False
@@ -261,6 +272,10 @@ class CaptionStream:
             else:
                 await self._wake.wait()
         return False
+
+    def _own_words(self, before: bytes, block: bytes, position: int) -> bytes:
+        """The block without the other side's voice."""
+        return block if self._echo is None else self._echo.pass_on(before, block, position)
 
     async def _ask(self, connection: ClientConnection, message: bytes | str) -> None:
         async with asyncio.timeout(REPLY_TIMEOUT_S if len(self._pool) < 2 else IMPATIENT_S):

@@ -16,6 +16,7 @@ from ivr.media.playback import Playback
 from ivr.media.types import (
     SAMPLE_RATE,
     AudioTap,
+    HearingTap,
     Leg,
     MediaListener,
     RecordingSink,
@@ -156,6 +157,8 @@ class EngineLeg:
     track: RecordingSink | None
     room: "Room"
     name: str = CALLER
+    hearing: HearingTap | None = None
+    """The tap, where it wants to know what the leg was played."""
     end: int | None = None
     """The timeline position at which the leg was closed."""
     bad: int = 0

@@ -17,7 +17,7 @@ from ivr.media.leg import EngineLeg
 from ivr.media.mixer import CALLER, RECORDING, Mix
 from ivr.media.ring import Slots
 from ivr.media.sender import Sender
-from ivr.media.types import WIDEBAND_RATE, RecordingSink, Samples
+from ivr.media.types import WIDEBAND_RATE, HearingTap, RecordingSink, Samples
 from ivr.media.wideband import WIDTH, Widener
 
 BLOCK = 1600
@@ -50,6 +50,7 @@ class Room:
             self.origin = self._written = position
         leg.room, leg.name, leg.recorded = self, name, GainCurve(0.0)
         self.legs[name] = leg
+        leg.hearing = leg.tap if isinstance(leg.tap, HearingTap) else None
         outlets = (leg.tap, leg.track, self._sink if name == CALLER else None)
         if leg.widener is None and any(outlet and outlet.sample_rate == WIDEBAND_RATE for outlet in outlets):
             leg.widener = Widener()
@@ -128,6 +129,8 @@ class Room:
 
     def write(self, leg: EngineLeg, stereo: Samples, mono: Samples) -> None:
         """What the caller of a plain room said, `mono`, and heard, to his tap and to the recording."""
+        if leg.hearing is not None:
+            leg.hearing.hear(stereo[:, 1].tobytes())
         self.feed(leg, mono)
         self._sink.write(stereo)
         self._written += len(stereo)

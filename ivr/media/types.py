@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +134,15 @@ class AudioTap(Protocol):
     def sample_rate(self) -> int: ...
 
     def feed(self, pcm: bytes) -> None: ...
+
+
+@runtime_checkable
+class HearingTap(AudioTap, Protocol):
+    """An `AudioTap` that is told what its party was played, where that is known: it may come back as an echo."""
+
+    def hear(self, pcm: bytes) -> None:
+        """Played during what is fed next; as long."""
+        ...
 
 
 class Leg(Protocol):

@@ -5,7 +5,7 @@ A datagram on loopback is readable once sent.
 
 import numpy as np
 import pytest
-from engine_rig import DELAY_FRAMES, FRAME, Rig, finish
+from engine_rig import DELAY_FRAMES, FRAME, Ear, Rig, finish
 
 from hotline.errors import InvalidInputError
 from ivr.media import g711
@@ -47,6 +47,22 @@ def test_blocks_are_small_and_behind_the_head(rig):
     assert {len(block) for block in live.blocks[1:]} == {800}
     assert {len(block) for block in plain.blocks[1:]} == {1600}
     assert 200 <= tapped.offset_ms() - len(live.stereo) // 8 <= 300
+
+
+def test_a_tap_that_wants_to_know_is_told_what_its_party_is_played(rig):
+    class Hearing(Ear):
+        def hear(self, pcm):
+            self.heard.append((len(self.tapped), pcm))
+
+    phone, ear = rig.phone(), Hearing()
+    ear.heard = []
+    call = rig.engine.open(listener=ear, remote=phone.remote, sink=ear, tap=ear)
+    call.play(np.full(10 * FRAME, 1000, np.int16), token=1)
+    rig.talk(call, phone, 60)
+    assert len(ear.heard) >= 5
+    for block, pcm in ear.heard:
+        assert pcm == ear.blocks[block][:, 1].tobytes()
+        assert len(pcm) == len(ear.tapped[block])
 
 
 def test_packets_follow_one_another_and_the_first_is_marked(rig):
