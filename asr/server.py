@@ -26,9 +26,6 @@ from websockets.http11 import Request, Response
 from asr.batch import ChannelReader
 from asr.blocks import BYTES_PER_SAMPLE, bytes_of
 from asr.capacity import SpeedMeter, capacity
-from asr.endpointing import EndpointedRecognizer
-from asr.engines.loading import load_recognizer
-from asr.new_words import WithNewWords
 from asr.protocol import (
     HEALTH_PATH,
     Config,
@@ -39,10 +36,9 @@ from asr.protocol import (
 )
 from asr.recognizer import Final, RecognitionEvent, RecognitionStream, Recognizer
 from asr.resample import open_stream_at
-from asr.words import load_words
+from asr.site import site_recognizer
 from hotline.errors import ConfigurationError, HotlineError, InvalidInputError, ProtocolError
 from hotline.settings import Settings
-from hotline.site_files import Watched
 
 log = logging.getLogger(__name__)
 connection_log = logging.getLogger(f"{__name__}.connections")
@@ -68,23 +64,8 @@ def serve_recognizer(
 
 def load_server(settings: Settings) -> "RecognizerServer":
     """A server of the site's model, warm; raises `ConfigurationError` for a model that cannot be used."""
-    words = Watched((settings.words_path,), lambda: load_words(settings.words_path, limit=settings.asr.max_words))
-    recognizer = load_recognizer(
-        settings.effective_model_path(),
-        engine=settings.asr.engine,
-        allow_demo_model=settings.asr.allow_demo_model,
-        hotwords=words.get(),
-    )
-    if recognizer.capabilities.hotwords:
-        recognizer = WithNewWords(recognizer, words.get)
-    silence_ms = settings.asr.endpoint_silence_ms
-    if not silence_ms and not recognizer.capabilities.streaming:
-        raise ConfigurationError(
-            f"the model {recognizer.model.name} hears whole utterances and ends none",
-            hint="set HOTLINE_ASR__ENDPOINT_SILENCE_MS to 600",
-        )
     server = RecognizerServer(
-        EndpointedRecognizer(recognizer, silence_ms=silence_ms) if silence_ms else recognizer,
+        site_recognizer(settings),
         threads=settings.asr.threads,
         max_connections=settings.asr.max_connections,
         max_message_bytes=settings.asr.max_message_bytes,

@@ -13,12 +13,12 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from asr.engines.loading import load_recognizer
 from asr.engines.remote import RemoteRecognizer
 from asr.evaluate import Evaluation, UtteranceScore, evaluate, read_references
 from asr.line import CodecName, Line
 from asr.recognizer import Recognizer
 from asr.scoring import GAP, Alignment, Errors, calibration_error
+from asr.site import site_recognizer
 from hotline.errors import InvalidInputError
 from hotline.report import machine, versions
 from hotline.settings import load_settings
@@ -31,7 +31,9 @@ err = Console(stderr=True)
 @app.command("evaluate", help="用带文本的录音测识别：字错误率、可信度、速度、字幕延迟")
 def evaluate_recordings(
     source: Annotated[Path, typer.Argument(help="目录，或表格（.tsv：文件名、制表符、文本）")],
-    engine: Annotated[Literal["local", "remote"], typer.Option(help="本进程加载模型，或使用识别服务")] = "local",
+    engine: Annotated[
+        Literal["vosk", "sherpa", "remote"] | None, typer.Option(help="引擎；remote 使用识别服务；默认看模型")
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="模型目录；默认用配置的模型")] = None,
     url: Annotated[str, typer.Option(help="识别服务的地址；默认用配置的地址")] = "",
     codec: Annotated[CodecName | None, typer.Option(help="先经过电话编码")] = None,
@@ -100,7 +102,7 @@ def recognition_quality(
     out.print(table if rows else "还没有已确认的转写")
 
 
-def _recognizer(engine: str, model: Path | None, url: str) -> Recognizer:
+def _recognizer(engine: str | None, model: Path | None, url: str) -> Recognizer:
     settings = load_settings()
     if engine == "remote":
         if model is not None:
@@ -108,8 +110,12 @@ def _recognizer(engine: str, model: Path | None, url: str) -> Recognizer:
         return RemoteRecognizer(url or settings.effective_asr_url())
     if url:
         raise InvalidInputError("--url is for --engine remote")
-    engine_set = "" if model else settings.asr.engine
-    return load_recognizer(model or settings.effective_model_path(), engine=engine_set, allow_demo_model=True)
+    chosen: dict[str, Any] = {"allow_demo_model": True}
+    if model is not None:
+        chosen |= {"model_path": model, "engine": engine or ""}
+    elif engine is not None:
+        chosen["engine"] = engine
+    return site_recognizer(settings.model_copy(update={"asr": settings.asr.model_copy(update=chosen)}))
 
 
 def _report(evaluation: Evaluation, recognizer: Recognizer, conditions: dict[str, Any]) -> dict[str, Any]:
