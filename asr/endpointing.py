@@ -8,7 +8,7 @@ that is missed is lost, noise that is taken for speech only costs the decoder's 
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from ivr.media.types import FRAME_MS
 from ivr.media.vad import FLOOR_MIN_DB, FLOOR_START_DB, ONSET_FRAMES, SPAN_FRAMES, SPANS, level_db
 
 ONSET_DB, KEEP_DB = 6.0, 4.0
+BIAS_MS = 200
 PRE_ROLL_MS = 500
 """Audio before speech is noticed that belongs to it: soft beginnings, and a decoder's first frames."""
 
@@ -131,7 +132,8 @@ class EndpointedStream:
         self._bytes_per_ms = bytes_of(1, sample_rate)
         self._taken = 0  # bytes
         self._utterance: RecognitionStream | None = None
-        self._begin_ms = 0
+        self._begin_ms = self._ended_ms = 0
+        self._onset_ms: int | None = None
         self._shown = False  # a partial that no final has followed
         self._finished = False
 
@@ -146,14 +148,18 @@ class EndpointedStream:
         return (self._hear(rest) if rest else []) + self._end()
 
     def _hear(self, block: bytes) -> list[RecognitionEvent]:
-        self._endpointing.accept(block)
+        for change in self._endpointing.accept(block):
+            if isinstance(change, SpeechEnded):
+                self._ended_ms = change.at_ms
+            elif self._utterance is None:
+                self._onset_ms = change.at_ms
         self._pre_roll = (self._pre_roll + block)[-self._pre_roll_bytes :]
         self._taken += len(block)
         speaking, events = self._endpointing.speaking, []
         if self._utterance is not None:
             events = self._place(self._utterance.accept(block))
             if not speaking:
-                events += self._end()
+                events += self._end(self._ended_ms)
         elif speaking:
             self._shown = False
             self._begin_ms = (self._taken - len(self._pre_roll)) // self._bytes_per_ms
@@ -161,15 +167,38 @@ class EndpointedStream:
             events = self._place(self._utterance.accept(self._pre_roll))
         return events
 
-    def _end(self) -> list[RecognitionEvent]:
+    def _end(self, ended_ms: int | None = None) -> list[RecognitionEvent]:
         utterance, self._utterance = self._utterance, None
         if utterance is None:
             return []
-        events = self._place(utterance.finish())
+        events = self._place(utterance.finish(), ended_ms)
         return [*events, Partial("")] if self._shown else events  # what seemed to be said was nothing
 
-    def _place(self, events: list[RecognitionEvent]) -> list[RecognitionEvent]:
-        """The utterance's events on the clock of the whole."""
-        if events:
-            self._shown = isinstance(events[-1], Partial)
-        return [shift(event, self._begin_ms) if isinstance(event, Final) else event for event in events]
+    def _place(self, events: list[RecognitionEvent], ended_ms: int | None = None) -> list[RecognitionEvent]:
+        """The utterance's events on the clock of the whole, its edges where speech began and (if known) ended."""
+        placed: list[RecognitionEvent] = []
+        for event in events:
+            self._shown = isinstance(event, Partial)
+            if isinstance(event, Final):
+                event = fit(shift(event, self._begin_ms), self._onset_ms, ended_ms)
+                self._onset_ms = None  # of the first only
+            placed.append(event)
+        return placed
+
+
+def fit(final: Final, start_ms: int | None, end_ms: int | None) -> Final:
+    """`final` with its edges moved to where the audio has them, and the words between in proportion.
+
+    Models tell times with a bias of their own, the bundled one some 80 ms early. An edge that lies further off than
+    `BIAS_MS` is not this utterance's; one that is not known has the bias of the other.
+    """
+    begin, end = final.start_ms, final.end_ms
+    at_start = 0 if start_ms is None or abs(start_ms - begin) > BIAS_MS else start_ms - begin
+    at_end = at_start if end_ms is None or abs(end_ms - end) > BIAS_MS else end_ms - end
+    if end - begin < 2 * BIAS_MS:  # too short to be stretched
+        at_end = at_start
+
+    def move(at: int) -> int:
+        return max(0, at + at_start + (at_end - at_start) * (at - begin) // max(1, end - begin))
+
+    return Final(tuple(replace(word, start_ms=move(word.start_ms), end_ms=move(word.end_ms)) for word in final.words))

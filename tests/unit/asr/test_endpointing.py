@@ -9,13 +9,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from asr.batch import read_channel
-from asr.endpointing import EndpointedRecognizer, EndpointedStream, Endpointing, SpeechEnded, SpeechStarted
+from asr.endpointing import (
+    BIAS_MS,
+    EndpointedRecognizer,
+    EndpointedStream,
+    Endpointing,
+    SpeechEnded,
+    SpeechStarted,
+    fit,
+)
 from asr.engines.scripted import ScriptedEvent, ScriptedRecognizer
 from asr.engines.vosk import VoskRecognizer
 from asr.recognizer import Final, Partial, RecognitionEvent, RecognitionStream, Word
 from hotline.errors import InvalidInputError
 from hotline.settings_sections import PACKAGE_ROOT
-from ivr.media.vad import KEEP_DB, ONSET_DB, SpeechDetector
+from ivr.media.vad import KEEP_DB, ONSET_DB, SpeechDetector, level_db
 
 CALLER = PACKAGE_ROOT / "demo/callers/wages_lu.wav"
 MS = 16  # bytes at 8 kHz
@@ -135,6 +143,39 @@ def test_what_seemed_to_be_said_and_was_nothing_is_taken_back() -> None:
 def test_phrases_that_the_engine_does_not_take_are_refused_at_once() -> None:
     with pytest.raises(InvalidInputError):
         EndpointedRecognizer(ScriptedRecognizer([]), silence_ms=600).open_stream(["好"])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=1, max_size=12),
+    st.none() | st.integers(0, 6000),
+    st.none() | st.integers(0, 6000),
+)
+def test_words_that_are_fitted_keep_their_order_and_their_edges(
+    spans: list[tuple[int, int]], start_ms: int | None, end_ms: int | None
+) -> None:
+    at, words = 500, []
+    for pause, length in spans:
+        words.append(Word("好", at + pause, at + pause + length, 1.0))
+        at += pause + length
+    final = Final(tuple(words))
+    fitted = fit(final, start_ms, end_ms)
+    times = [time for word in fitted.words for time in (word.start_ms, word.end_ms)]
+    assert times == sorted(times)
+    if start_ms is not None and abs(start_ms - final.start_ms) <= BIAS_MS:
+        assert fitted.start_ms == start_ms
+    if start_ms is None and end_ms is None:
+        assert fitted == final
+
+
+@pytest.mark.parametrize("name", ["heating_zhang", "street_light", "wages_lu"])
+def test_an_utterance_begins_and_ends_within_50_ms_of_its_sound(name: str) -> None:
+    pcm = bytes(700 * MS) + read_channel(CALLER.with_stem(name), 0)[0] + bytes(1000 * MS)
+    loud = np.flatnonzero(level_db(np.frombuffer(pcm, "<i2", len(pcm) // 160 * 80).reshape(-1, 80)) > -45)
+    vosk = VoskRecognizer(PACKAGE_ROOT / "asr/zh_tiny", allow_demo_model=True)
+    stream = EndpointedStream(vosk.open_stream, 8000, silence_ms=600)
+    finals = [event for event in stream.accept(pcm) + stream.finish() if isinstance(event, Final)]
+    assert abs(finals[0].start_ms - int(loud[0]) * 10) <= 50
+    assert abs(finals[-1].end_ms - int(loud[-1] + 1) * 10) <= 50
 
 
 def test_finals_come_sooner_than_the_engines_own_and_say_the_same() -> None:
