@@ -18,7 +18,7 @@ from zh_tiny.grammar import Grammar  # noqa: E402
 from zh_tiny.kaldi import Affine, phone_number, phone_outputs, word_boundaries, write_model  # noqa: E402
 from zh_tiny.language_model import BEGIN, KneserNey, Mixture, prune  # noqa: E402
 from zh_tiny.lexicon import Lexicon, phones_of, read_aloud, split_unknown  # noqa: E402
-from zh_tiny.phones import PHONES, split_syllable  # noqa: E402
+from zh_tiny.phones import PHONES, phones_of_syllable, split_syllable  # noqa: E402
 from zh_tiny.spoken import DIGITS, NUMBERS, cardinal, grouped, mobile_number, read_digits  # noqa: E402
 
 TEXT = ROOT / "tools/zh_tiny/text"
@@ -128,7 +128,9 @@ def test_test_and_tuning_sentences_are_in_no_training_text() -> None:
 )
 def test_syllables_become_initial_and_final(pinyin: str, phones: tuple[str, str]) -> None:
     assert split_syllable(pinyin) == phones
-    assert set(phones) <= set(PHONES)
+    initial, final = phones
+    assert phones_of_syllable(pinyin) == (initial, f"{final}<", f"{final}>")
+    assert set(phones_of_syllable(pinyin)) <= set(PHONES)
 
 
 @pytest.mark.parametrize("nonsense", ["", "zhang", "xyz1", "bing6", "4"])
@@ -150,9 +152,9 @@ def test_every_word_of_the_texts_has_a_pronunciation() -> None:
 
 def test_pronunciations_come_from_the_phrase_with_their_share() -> None:
     lexicon = Lexicon.build([[["银行", "关", "门"]], [["行", "了"]], [["行", "吗"]]], ["银行", "行", "路灯"])
-    assert lexicon.words["银行"] == {("^", "in2", "h", "ang2"): 1.0}
-    assert lexicon.words["行"] == {("x", "ing2"): 1.0}
-    assert lexicon.words["路灯"] == {("l", "u4", "d", "eng1"): 1.0}
+    assert lexicon.words["银行"] == {phones_of(["yin2", "hang2"]): 1.0}
+    assert lexicon.words["行"] == {phones_of(["xing2"]): 1.0}
+    assert lexicon.words["路灯"] == {("l", "u4<", "u4>", "d", "eng1<", "eng1>"): 1.0}
 
 
 def test_an_unknown_word_is_split_into_its_longest_known_parts() -> None:

@@ -21,7 +21,7 @@ import soxr
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, lfilter
 
-from .phones import PHONE_INDEX, SILENCE
+from .phones import HALVES, PHONE_INDEX, SILENCE
 
 Audio = NDArray[np.float32]
 SPEECH_RATE, PHONE_RATE = 16_000, 8_000
@@ -49,28 +49,38 @@ def read_wav(path: Path) -> NDArray[np.int16]:
 
 
 def join_phones(symbols: Iterable[str], frames: Iterable[int]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """The voice's symbols as phones and their ends (seconds); a boundary mark (#0) belongs to the phone before."""
-    phones: list[str] = []
-    ends: list[float] = []
+    """The voice's symbols as phones and their ends (seconds); a boundary mark (#0) belongs to the phone before.
+
+    Finals are cut in the middle: their halves are phones.
+    """
+    spans: list[tuple[str, int, int]] = []
     at = 0
     for symbol, length in zip(symbols, frames, strict=True):
-        at += length
-        if symbol.startswith("#") and phones:
-            ends[-1] = at * VOICE_FRAME_S
-            continue
-        phones.append(symbol if symbol in PHONE_INDEX else SILENCE)
-        ends.append(at * VOICE_FRAME_S)
+        start, at = at, at + length
+        if symbol.startswith("#") and spans:
+            spans[-1] = (spans[-1][0], spans[-1][1], at)
+        else:
+            spans.append((symbol, start, at))
+    phones: list[str] = []
+    ends: list[float] = []
+    for symbol, start, end in spans:
+        if symbol + HALVES[0] in PHONE_INDEX:
+            phones += [symbol + half for half in HALVES]
+            ends += [(start + end) / 2 * VOICE_FRAME_S, end * VOICE_FRAME_S]
+        else:
+            phones.append(symbol if symbol in PHONE_INDEX else SILENCE)
+            ends.append(end * VOICE_FRAME_S)
     return tuple(phones), np.array(ends)
 
 
 def spread_characters(text: str, phones: tuple[str, ...]) -> tuple[str, ...]:
-    """The character of each phone: two phones a character. All empty where the counts don't fit (er-coloured ones)."""
+    """The character of each phone: three phones a character. All empty where that fails (er-coloured syllables)."""
     spoken = [index for index, phone in enumerate(phones) if phone != SILENCE]
     han = [character for character in text if "\u4e00" <= character <= "\u9fa5"]
     characters = [""] * len(phones)
-    if len(spoken) == 2 * len(han):
+    if len(spoken) == 3 * len(han):
         for position, index in enumerate(spoken):
-            characters[index] = han[position // 2]
+            characters[index] = han[position // 3]
     return tuple(characters)
 
 
@@ -210,17 +220,12 @@ def character_labels(utterance: Utterance, times: NDArray[np.float64], step_s: f
     One label a character however fast it is spoken, and a blank between two equal ones.
     """
     labels = [""] * len(times)
-    for index in range(1, len(utterance.phones)):
-        character = utterance.characters[index]
-        if character and utterance.phones[index] in FINAL_PHONES:
-            middle = (utterance.ends[index - 1] + utterance.ends[index]) / 2
-            at = int(np.searchsorted(times, middle - step_s / 2))
+    for phone, character, end in zip(utterance.phones, utterance.characters, utterance.ends, strict=True):
+        if character and phone.endswith(HALVES[0]):
+            at = int(np.searchsorted(times, end - step_s / 2))
             if at < len(labels):
                 labels[at] = character
     return labels
-
-
-FINAL_PHONES = frozenset(phone for phone in PHONE_INDEX if phone[-1].isdigit())
 
 
 def make_copy(

@@ -11,8 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import kaldifst
-
 from .kaldi import SILENCE_PHONE, enter_transition, loop_transition, phone_number, phone_outputs, word_boundaries
 from .language_model import BEGIN, END, BackoffModel
 from .lexicon import Lexicon, Pronunciation
@@ -168,6 +166,8 @@ def reordered_phone_graph(lexicon_text: str) -> tuple[str, set[int]]:
 
 def build_graph(lexicon: Lexicon, model: BackoffModel, out: Path, work: Path) -> None:
     """Writes `graph/` of a Vosk model into `out`; `work` holds what is made on the way."""
+    import kaldifst  # not above: its OpenFst and libvosk's don't bear each other in one process
+
     graph = out / "graph"
     (graph / "phones").mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)

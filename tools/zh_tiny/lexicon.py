@@ -15,7 +15,7 @@ from pypinyin.contrib.neutral_tone import NeutralToneWith5Mixin
 from pypinyin.converter import DefaultConverter
 from pypinyin.core import Pinyin
 
-from .phones import split_syllable
+from .phones import phones_of_syllable
 from .spoken import DIGIT_CHARACTERS
 
 HAN = re.compile(r"[\u4e00-\u9fa5]+")
@@ -39,7 +39,7 @@ def read_aloud(text: str) -> list[str]:
 
 
 def phones_of(syllables: Iterable[str]) -> Pronunciation:
-    return tuple(phone for syllable in syllables for phone in split_syllable(syllable))
+    return tuple(phone for syllable in syllables for phone in phones_of_syllable(syllable))
 
 
 class Segmenter:

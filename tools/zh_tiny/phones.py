@@ -17,7 +17,14 @@ FINALS = (
     *("v", "van", "ve", "vn"),
 )
 TONES = "12345"
-PHONES = (SILENCE, EMPTY_INITIAL, *INITIALS, *(final + tone for final in FINALS for tone in TONES))
+HALVES = ("<", ">")
+"""A final is two phones, its halves: so 九九 cannot pass for one long 九, however weak the second initial sounds."""
+PHONES = (
+    SILENCE,
+    EMPTY_INITIAL,
+    *INITIALS,
+    *(final + tone + half for final in FINALS for tone in TONES for half in HALVES),
+)
 """Index = output of the acoustic model; silence is 0."""
 PHONE_INDEX = {phone: index for index, phone in enumerate(PHONES)}
 PINYIN = re.compile(r"([a-zü]+?)([1-5])")
@@ -43,6 +50,12 @@ def split_syllable(pinyin: str) -> tuple[str, str]:
     if final not in FINALS:
         raise ValueError(f"{pinyin!r} is no syllable of the voice")
     return initial, final + tone
+
+
+def phones_of_syllable(pinyin: str) -> tuple[str, str, str]:
+    """`zhuang4` as (`zh`, `uang4<`, `uang4>`)."""
+    initial, final = split_syllable(pinyin)
+    return initial, final + HALVES[0], final + HALVES[1]
 
 
 def _without_initial(spelling: str) -> str:

@@ -9,6 +9,7 @@ convolutions, and hands the other states through.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from .network import Layer, Shape, load
 
+TELEPHONE_BINS = 60
+"""Bins below the 4 kHz of a telephone; what a resampler leaves above is not to be heard."""
 CHUNK = 32
 """Frames from one chunk to the next."""
 LAYER_STATES = ((1, 1, 1), (1, 1, 1, 3), (1, 1, 1), (1, 1, 1), (1, 4, 1), (1, 4, 1))
@@ -74,7 +77,9 @@ def build(layers: list[Layer], shape: Shape, floor: NDArray[np.float32]) -> onnx
     def integers(name: str, *values: int) -> str:
         return graph.constant(name, np.array(values, np.int64))
 
-    above = graph.node("Sub", ["x", floor_name], "above_floor")
+    audible = (np.arange(inputs) < TELEPHONE_BINS).astype(np.float32).reshape(1, 1, inputs)
+    above = graph.node("Sub", ["x", floor_name], "above_floor_in_all_bins")
+    above = graph.node("Mul", [above, graph.constant("audible", audible)], "above_floor")
     flat = graph.node("Reshape", ["embed_states", integers("flat_shape", 0, room)], "flat_state")
     one = integers("axis_1", 1)
     kept = graph.node("Slice", [flat, integers("from_0", 0), integers("stored", stored), one], "kept_flat")
@@ -139,6 +144,9 @@ def main() -> None:
     assert isinstance(names, tuple)
     tokens = "".join(f"{name} {number}\n" for number, name in enumerate(names))
     (arguments.out / "tokens.txt").write_text(tokens, "utf-8")
+    sizes = {name: (arguments.out / name).stat().st_size for name in ("model.onnx", "tokens.txt")}
+    manifest = {"name": "zh_tiny_sherpa", "demo": True, "kind": "streaming_zipformer_ctc", "files": sizes}
+    (arguments.out / "model.json").write_text(json.dumps(manifest, indent=2) + "\n")
     size = (arguments.out / "model.onnx").stat().st_size
     print(f"{arguments.out}: {len(names)} characters, {size / 1e6:.1f} MB")
 

@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40.0)
     parser.add_argument("--characters", action="store_true")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--rate", type=float, default=PEAK_RATE, help="the highest learning rate")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -128,7 +129,7 @@ def main() -> None:
         network.mean.copy_(sample.mean(0))
         network.deviation.copy_(sample.std(0) + 1e-3)
     network.train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=arguments.rate, weight_decay=1e-3)
     total_s = arguments.minutes * 60
     rng = np.random.default_rng(step)
     began, saved, losses = time.monotonic() - used_s, time.monotonic(), []
@@ -150,7 +151,7 @@ def main() -> None:
             done = (time.monotonic() - began) / total_s
             if done >= 1:
                 break
-            rate = PEAK_RATE * min(1.0, (step + 1) / 100) * (0.02 + 0.49 * (1 + np.cos(np.pi * done)))
+            rate = arguments.rate * min(1.0, (step + 1) / 100) * (0.02 + 0.49 * (1 + np.cos(np.pi * done)))
             for group in optimizer.param_groups:
                 group["lr"] = rate
             features, labels = example(data, network.shape, starts)
