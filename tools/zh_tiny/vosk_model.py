@@ -29,8 +29,8 @@ PHRASE_END = re.compile("[，。]")
 VOCABULARY = 30_000
 COMMON_CHARACTER = 300
 """A single character with at least this count in jieba's list is a word: anything can be spelled with them."""
-PRIOR_POWER = 0.8
-WRITTEN_PER_NUMBER = 3
+PRIOR_POWER = 0.5
+WRITTEN_PER_NUMBER = 1
 WORD_PRIOR = 1e-3
 """What jieba's count of a word weighs against a count in the text, where the text lacks the word."""
 MFCC_CONF = (
@@ -99,8 +99,8 @@ class LanguageOptions:
     written_weight: float = 0.75
     generated_sentences: int = 40_000
     numbers: int = 8_000
-    bigrams: int = 120_000
-    trigrams: int = 60_000
+    bigrams: int = 150_000
+    trigrams: int = 90_000
 
 
 def language(options: LanguageOptions) -> tuple[Lexicon, Mixture, list[str]]:
@@ -174,9 +174,9 @@ def main() -> None:
     parser.add_argument("trained", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--work", type=Path, default=Path("graph-work"))
-    parser.add_argument("--acoustic-scale", type=float, default=0.8)
-    parser.add_argument("--beam", type=float, default=12.0)
-    parser.add_argument("--max-active", type=int, default=3000)
+    parser.add_argument("--acoustic-scale", type=float, default=1.0)
+    parser.add_argument("--beam", type=float, default=14.0)
+    parser.add_argument("--max-active", type=int, default=5000)
     parser.add_argument("--prior-power", type=float, default=PRIOR_POWER)
     parser.add_argument("--keep-graph", action="store_true", help="only the acoustic model and the configuration")
     arguments = parser.parse_args()
