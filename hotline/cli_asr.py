@@ -4,24 +4,19 @@ import json
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from asr.engines.remote import RemoteRecognizer
-from asr.evaluate import Evaluation, UtteranceScore, evaluate, read_references
-from asr.line import CodecName, Line
-from asr.recognizer import Recognizer
-from asr.scoring import GAP, Alignment, Errors, calibration_error
-from asr.site import site_recognizer
 from hotline.errors import InvalidInputError
-from hotline.report import machine, versions
 from hotline.settings import load_settings
+
+if TYPE_CHECKING:
+    from asr.recognizer import Recognizer
 
 app = typer.Typer(no_args_is_help=True, help="语音识别")
 out = Console()
@@ -36,13 +31,17 @@ def evaluate_recordings(
     ] = None,
     model: Annotated[Path | None, typer.Option(help="模型目录；默认用配置的模型")] = None,
     url: Annotated[str, typer.Option(help="识别服务的地址；默认用配置的地址")] = "",
-    codec: Annotated[CodecName | None, typer.Option(help="先经过电话编码")] = None,
+    codec: Annotated[Literal["alaw", "ulaw", "g722"] | None, typer.Option(help="先经过电话编码")] = None,
     snr: Annotated[float | None, typer.Option(help="加噪声，信噪比（分贝）")] = None,
     loss: Annotated[float, typer.Option(min=0, max=0.9, help="丢包率，如 0.03")] = 0.0,
     real_time: Annotated[bool, typer.Option("--real-time", help="按真实语速送音频（默认尽快）")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象")] = False,
 ) -> None:
     """Recognises recordings whose words are known and compares."""
+    from asr.evaluate import evaluate, read_references
+    from asr.line import Line
+    from hotline.evaluation_report import print_evaluation, report
+
     references = read_references(source)
     recognizer = _recognizer(engine, model, url)
     line = Line(codec=codec, snr_db=snr, loss=loss) if codec or snr is not None or loss else None
@@ -53,9 +52,9 @@ def evaluate_recordings(
         )
     conditions = {"codec": codec, "snr_db": snr, "loss": loss, "real_time": real_time}
     if as_json:
-        typer.echo(json.dumps(_report(evaluation, recognizer, conditions), ensure_ascii=False))
+        typer.echo(json.dumps(report(evaluation, recognizer, conditions), ensure_ascii=False))
     else:
-        _print(evaluation, recognizer)
+        print_evaluation(evaluation, recognizer, out, err)
     if evaluation.failed:
         raise typer.Exit(1)
 
@@ -69,6 +68,7 @@ def recognition_quality(
 ) -> None:
     """How far the machine versions of confirmed transcripts were from the confirmed text."""
     from asr import quality, repository
+    from asr.scoring import Errors
     from hotline.wiring.database import open_database
 
     for day in filter(None, (first, last)):
@@ -102,7 +102,10 @@ def recognition_quality(
     out.print(table if rows else "还没有已确认的转写")
 
 
-def _recognizer(engine: str | None, model: Path | None, url: str) -> Recognizer:
+def _recognizer(engine: str | None, model: Path | None, url: str) -> "Recognizer":
+    from asr.engines.remote import RemoteRecognizer
+    from asr.site import site_recognizer
+
     settings = load_settings()
     if engine == "remote":
         if model is not None:
@@ -116,109 +119,3 @@ def _recognizer(engine: str | None, model: Path | None, url: str) -> Recognizer:
     elif engine is not None:
         chosen["engine"] = engine
     return site_recognizer(settings.model_copy(update={"asr": settings.asr.model_copy(update=chosen)}))
-
-
-def _report(evaluation: Evaluation, recognizer: Recognizer, conditions: dict[str, Any]) -> dict[str, Any]:
-    bins = evaluation.calibration
-    return {
-        "benchmark": "asr evaluate",
-        "machine": machine(),
-        "versions": versions("vosk", "soxr"),
-        "model": {"name": recognizer.model.name, "engine": recognizer.model.engine, "demo": recognizer.model.demo},
-        "conditions": conditions,
-        **_errors(evaluation),
-        "recordings": len(evaluation.utterances),
-        "audio_s": round(evaluation.audio_s, 1),
-        "rtf": round(evaluation.rtf, 4),
-        "partial_delay_s": _percentiles(evaluation.partial_delays),
-        "final_delay_s": _percentiles(evaluation.final_delays),
-        "calibration": {
-            "error": round(calibration_error(bins), 4),
-            "bins": [
-                {"words": each.words, "confidence": round(each.confidence, 3), "accuracy": round(each.accuracy, 3)}
-                for each in bins
-            ],
-        },
-        "files": [_file(item) for item in evaluation.utterances],
-        "failed": dict(evaluation.failed),
-    }
-
-
-def _errors(scored: Evaluation | UtteranceScore) -> dict[str, Any]:
-    errors = scored.errors
-    return {
-        "cer": round(errors.cer, 4),
-        "characters": errors.characters,
-        "substitutions": errors.substitutions,
-        "deletions": errors.deletions,
-        "insertions": errors.insertions,
-    }
-
-
-def _file(item: UtteranceScore) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        **_errors(item),
-        "audio_s": round(item.heard.audio_s, 2),
-        "rtf": round(item.heard.rtf, 4),
-        "partial_delay_s": _percentiles(item.heard.partial_delays),
-        "final_delay_s": _percentiles(item.heard.final_delays),
-        "reference": item.reference,
-        "hypothesis": item.heard.text,
-        "aligned": [item.alignment.reference, item.alignment.hypothesis],
-    }
-
-
-def _percentiles(values: tuple[float, ...]) -> dict[str, float] | None:
-    if not values:
-        return None
-    p50, p95 = np.percentile(values, [50, 95])
-    return {"p50": round(float(p50), 3), "p95": round(float(p95), 3), "max": round(max(values), 3)}
-
-
-def _print(evaluation: Evaluation, recognizer: Recognizer) -> None:
-    for item in evaluation.utterances:
-        out.print(f"[bold]{escape(item.name)}[/]  字错误率 {item.errors.cer:.1%}", highlight=False)
-        if item.errors.edits:
-            for text in _marked(item.alignment):
-                out.print(f"  {text}", highlight=False, soft_wrap=True)
-    title = escape(recognizer.model.name)
-    table = Table("录音", "字数", "字错误率", "错", "漏", "多", "实时率", "字幕延迟", title=title)
-    for item in evaluation.utterances:
-        table.add_row(escape(item.name), *_row(item, item.heard.rtf, item.heard.partial_delays))
-    table.add_section()
-    table.add_row("合计", *_row(evaluation, evaluation.rtf, evaluation.partial_delays))
-    out.print(table)
-    bins = evaluation.calibration
-    if bins:
-        trust = Table("词数", "平均可信度", "实际正确", title=f"可信度与正确率平均相差 {calibration_error(bins):.1%}")
-        for each in bins:
-            trust.add_row(str(each.words), f"{each.confidence:.0%}", f"{each.accuracy:.0%}")
-        out.print(trust)
-    if recognizer.model.demo:
-        out.print("[yellow]演示模型：听不懂真人。[/]")
-    for name, problem in evaluation.failed.items():
-        err.print(f"[red]{escape(name)}: {escape(problem)}[/]", highlight=False)
-
-
-def _row(scored: Evaluation | UtteranceScore, rtf: float, delays: tuple[float, ...]) -> list[str]:
-    errors = scored.errors
-    counts = (errors.substitutions, errors.deletions, errors.insertions)
-    delay = f"{np.median(delays):.2f} 秒" if delays else ""
-    return [str(errors.characters), f"{errors.cer:.1%}", *map(str, counts), f"{rtf:.3f}", delay]
-
-
-def _marked(alignment: Alignment) -> tuple[str, str]:
-    """Both lines of an alignment, one above the other, what differs in colour."""
-    expected, heard = [], []
-    for said, taken in zip(alignment.reference, alignment.hypothesis, strict=True):
-        wide = "".join(_wide(character) for character in (said, taken))
-        colour = None if said == taken else "yellow" if GAP in (said, taken) else "red"
-        expected.append(wide[0] if colour is None else f"[{colour}]{wide[0]}[/]")
-        heard.append(wide[1] if colour is None else f"[{colour}]{wide[1]}[/]")
-    return "".join(expected), "".join(heard)
-
-
-def _wide(character: str) -> str:
-    """A character as broad as a Chinese one, so that the lines keep in step."""
-    return chr(ord(character) + 0xFEE0) if "!" <= character <= "~" else character

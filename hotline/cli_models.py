@@ -1,18 +1,18 @@
 """`hotline models`: the recognition models that there are, those of the site, and which one is in use."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from asr.catalogue import Download, check_archive, find_model, load_catalogue
-from asr.engines.loading import read_model_info
-from asr.model_store import ModelStore
 from hotline.errors import ConflictError, NotFoundError
 from hotline.settings import Settings, load_settings
 from hotline.settings_sections import BUNDLED_MODEL
+
+if TYPE_CHECKING:
+    from asr.model_store import ModelStore
 
 app = typer.Typer(no_args_is_help=True, help="语音识别模型")
 out = Console()
@@ -23,6 +23,9 @@ UNKNOWN = "未知"
 @app.command("list", help="列出已知的公开模型和本站已安装的模型")
 def list_models() -> None:
     """List the public models that we know of and those of the site."""
+    from asr.catalogue import load_catalogue
+    from asr.engines.loading import read_model_info
+
     settings = load_settings()
     store = _store(settings)
     public = load_catalogue()
@@ -50,6 +53,8 @@ def fetch(
     source: Annotated[Path | None, typer.Option("--from", help="已下载的文件，用于没有互联网的机器")] = None,
 ) -> None:
     """Fetch a public model and install it."""
+    from asr.catalogue import Download, check_archive, find_model
+
     settings = load_settings()
     store, model = _store(settings), find_model(name)
     if name in store.names:
@@ -103,11 +108,13 @@ def use(name: Annotated[str, typer.Argument(help="已安装的模型名")]) -> N
     out.print(f"{name} 在识别进程下次启动时生效：重启 `hotline serve`，或识别服务", highlight=False)
 
 
-def _store(settings: Settings) -> ModelStore:
+def _store(settings: Settings) -> "ModelStore":
+    from asr.model_store import ModelStore
+
     return ModelStore(settings.models_dir, max_bytes=settings.asr.models_max_bytes)
 
 
-def _state(name: str, store: ModelStore) -> str:
+def _state(name: str, store: "ModelStore") -> str:
     return "使用中" if name == store.chosen else "已安装" if name in store.names else ""
 
 

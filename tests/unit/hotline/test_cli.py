@@ -242,3 +242,10 @@ def test_surveys_are_started_and_listed(hotline: "Command") -> None:
     assert unknown.returncode == 1
     assert "没有工单 YQ20260105000017" in unknown.stderr
     assert "Traceback" not in unknown.stderr
+
+
+def test_the_command_line_alone_loads_no_heavy_library() -> None:
+    heavy = {"fastapi", "numpy", "pypinyin", "rapidfuzz", "sippy", "soxr", "sqlalchemy", "vosk"}
+    program = "import sys, hotline.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not heavy & set(done.stdout.split())

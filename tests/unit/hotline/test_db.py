@@ -94,9 +94,9 @@ def test_naive_time_is_refused(database: Database) -> None:
 
 
 def test_foreign_keys_are_enforced(database: Database) -> None:
-    statement = text("INSERT INTO transcripts VALUES (1, 'nobody', 1, 'live', 'vosk', 'm', :demo, :at)")
+    statement = text("INSERT INTO call_qualities (id, call_id, position, party) VALUES (1, 'nobody', 0, 'caller')")
     with pytest.raises(ConflictError, match=r"(?i)foreign key"), database.transaction() as session:
-        session.execute(statement, {"demo": False, "at": "2026-01-05 12:00:00"})
+        session.execute(statement)
 
 
 def test_unique_key_that_is_taken_is_a_conflict(database: Database) -> None:
