@@ -1,6 +1,7 @@
 """What the console's endpoints work with."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from fastapi import Request
 
@@ -9,6 +10,7 @@ from hotline.clock import Clock
 from hotline.db import Database
 from hotline.settings import Settings
 from recordings.redaction import AudioSpan
+from recordings.sound import Sounds
 from recordings.store import RecordingStore
 
 
@@ -23,6 +25,11 @@ class ConsoleContext:
     clock: Clock
     hidden_spans: dict[tuple[str, tuple[int, ...]], tuple[AudioSpan, ...]] = field(default_factory=dict)
     """What `console.hearing` found out of calls, by call and versions of its transcript."""
+
+    @cached_property
+    def sounds(self) -> Sounds:
+        """Through which all recordings are heard."""
+        return Sounds(self.store, self.settings)
 
 
 def context_of(request: Request) -> ConsoleContext:

@@ -13,7 +13,7 @@ from console.context import ConsoleContext
 from hotline.errors import ConflictError, NotFoundError
 from recordings.models import Call, Recording
 from recordings.redaction import AudioSpan, keyed_spans, merged, open_redacted
-from recordings.store import RecordingStore
+from recordings.sound import Sounds
 
 MAX_KNOWN = 1000  # calls whose spans are remembered: a player asks again with every range
 
@@ -40,9 +40,9 @@ class Hearing:
         """For the log."""
         return "号码完整" if self.full else "号码已遮盖"
 
-    def open(self, store: RecordingStore) -> BinaryIO:
+    def open(self, sounds: Sounds) -> BinaryIO:
         """The WAV to read from; raises `NotFoundError` where the file is missing."""
-        return open_redacted(store.open(self.recording.path), self.spans)
+        return open_redacted(sounds.open(self.recording), self.spans)
 
 
 def hearing_of(session: Session, context: ConsoleContext, principal: auth.Principal, call_id: str) -> Hearing:

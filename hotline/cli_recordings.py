@@ -3,6 +3,7 @@
 import json
 from contextlib import closing
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -155,13 +156,47 @@ def rekey() -> None:
     raise typer.Exit(1 if done.failed else 0)
 
 
+@app.command("compress", help="压缩到期的录音（recordings.compress_after_days）；中断后再次运行即可接着做")
+def compress(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只列出到期的录音，不压缩")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="最多处理多少条；0 为全部")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compress what is due, one recording after the other. One that fails is told, and the others go on."""
+    from hotline.wiring.database import open_database
+    from recordings.compression import Compression
+    from recordings.store import open_store
+
+    settings = load_settings()
+    if not settings.recordings.compress_after_days:
+        raise ConfigurationError("没有设置压缩录音", hint="设置 recordings.compress_after_days（天）")
+    with closing(open_database(settings)) as database, err.status("压缩") as status:
+        compression = Compression(settings=settings, database=database, store=open_store(settings), clock=SystemClock())
+        if dry_run:
+            due = list(islice(compression.due(), limit or None))
+            counts = {"due": len(due), "bytes": sum(recording.size_bytes for recording in due)}
+        else:
+            done = compression.run(limit=limit, progress=lambda path: status.update(f"压缩 {escape(path)}"))
+            counts = asdict(done)
+    failed = [] if dry_run else done.failed
+    if as_json:
+        typer.echo(json.dumps(counts, ensure_ascii=False))
+    elif dry_run:
+        _say(f"到期 {counts['due']} 条，共 {counts['bytes'] / 1e6:.1f} MB")
+    else:
+        _say(f"压缩 {done.files} 条，{done.bytes_before / 1e6:.1f} MB 成为 {done.bytes_after / 1e6:.1f} MB")
+    for path, reason in failed:
+        err.print(f"[red]✗[/] {escape(path)}: {escape(reason)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1 if failed else 0)
+
+
 def _show(report: "Report") -> None:
     from recordings.verification import PROBLEMS, by_kind
 
     span = f"{report.first_day} 至 {report.last_day}（UTC）：" if report.first_day else ""
     _say(f"{span}{report.links} 个环节，读取 {report.files} 个文件 {report.size_bytes / 1e6:.1f} MB")
-    if report.removed or report.replaced:
-        _say(f"其中依规删除 {report.removed}，重新加密 {report.replaced}")
+    if report.removed or report.replaced or report.compressed:
+        _say(f"其中依规删除 {report.removed}，重新加密 {report.replaced}，压缩 {report.compressed}")
     if report.repaired:
         _say(f"{report.repaired} 条录音因中断被修复过，内容到中断为止")
     if report.awaiting_manifest:

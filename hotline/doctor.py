@@ -27,6 +27,8 @@ from hotline.settings import Settings, mask_url
 from ivr.announcements.prompts import PromptLibrary
 from ivr.media.engine import NICE
 from ivr.menu.machine import load_flow
+from recordings.ffmpeg import check_encoder
+from recordings.keys import load_keys
 from tickets.working_time import load_working_time, unknown_years
 
 MIN_FREE_BYTES = 2 * 1024**3  # about 17 hours of stereo recordings
@@ -57,6 +59,8 @@ def examine(settings: Settings) -> list[Finding]:
         _calendar,
         _disk,
         _spare_disk,
+        _keys,
+        _ffmpeg,
         _prompts,
         _model,
         _second_model,
@@ -169,6 +173,24 @@ def _spare_disk(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", subject, f"{spare} 剩余 {free / 1024**3:.1f} GiB", "清理磁盘")
     else:
         yield Finding("ok", subject, f"{spare} 剩余 {free / 1024**3:.1f} GiB")
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    keys = load_keys(settings.recordings)
+    if keys is not None:
+        yield Finding("ok", "录音密钥", f"当前密钥 {keys.current.id}；请确认它另有备份")
+
+
+def _ffmpeg(settings: Settings) -> Iterator[Finding]:
+    form = settings.recordings.compress_to
+    if settings.recordings.compress_after_days:
+        check_encoder(form)
+        yield Finding("ok", "ffmpeg", f"可以把录音压缩成 {form}")
+    elif not shutil.which("ffmpeg"):
+        text = "没有安装，不能导入旧录音，也不能导出 MP3"
+        yield Finding("warning", "ffmpeg", text, "apt-get install ffmpeg")
+    else:
+        yield Finding("ok", "ffmpeg", "已安装")
 
 
 def _prompts(settings: Settings) -> Iterator[Finding]:

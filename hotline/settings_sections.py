@@ -229,7 +229,20 @@ class RecordingSettings(Section):
     key_file: Path | None = Field(None, description="keys that stored files are encrypted under; unset: in plain")
     key_command: str = Field("", description="a command that prints those keys, in place of a file")
     key_command_s: float = Field(10.0, gt=0, description="patience with it")
-    ffmpeg_s: float = Field(600.0, gt=0, description="patience with ffmpeg, which reads old files, for one of them")
+    ffmpeg_s: float = Field(600.0, gt=0, description="patience with ffmpeg, which reads and compresses, for one file")
+    compress_after_days: int = Field(
+        0, ge=0, le=36_500, description="recordings are compressed so long after their call, by the worker; 0: never"
+    )
+    compress_to: Literal["flac", "opus"] = Field(
+        "flac", description="flac loses nothing; opus is small, and no evidence"
+    )
+    opus_kbps: int = Field(24, ge=6, le=256, description="kbit/s of each channel in opus")
+    compress_batch: int = Field(
+        50, ge=1, description="recordings a job compresses before others of its kind have a turn"
+    )
+    decoded_max_bytes: int = Field(
+        1 << 30, ge=0, description="decoded recordings that a process keeps on disk to read them again"
+    )
 
     @model_validator(mode="after")
     def _one_source_of_keys(self) -> "RecordingSettings":

@@ -18,6 +18,8 @@ Kind = Literal["stored", "replaced", "removed"]
 STORED: Kind = "stored"
 REPLACED: Kind = "replaced"
 REMOVED: Kind = "removed"
+COMPRESSED = "compressed"
+"""The note of two links: a WAV was removed, its sound is kept in the file that was stored."""
 GENESIS = "0" * 64
 DAY_FORMAT = "%Y-%m-%d"
 

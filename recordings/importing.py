@@ -8,7 +8,6 @@ import csv
 import hashlib
 import io
 import json
-import subprocess
 import wave
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from hotline.db import Database
-from hotline.errors import ConfigurationError, InvalidInputError, UnavailableError
-from recordings import repository
+from hotline.errors import InvalidInputError
+from recordings import ffmpeg, repository
 from recordings.chain_repository import Addition, append_links
 from recordings.models import IMPORT, Call, Recording
 from recordings.peaks import peaks_of, serialize_peaks
@@ -212,15 +211,9 @@ def _probe(source: Path, *, timeout_s: float) -> tuple[int, int]:
 
 def _run(command: list[str], source: Path, *, timeout_s: float) -> bytes:
     try:
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout_s, check=False)
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"没有 {command[0]}，读不了旧录音", hint="apt-get install ffmpeg") from error
-    except subprocess.TimeoutExpired as error:
-        raise UnavailableError(f"{command[0]} 超过 {timeout_s:g} 秒（recordings.ffmpeg_s）") from error
-    if done.returncode:
-        reason = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["?"]
-        raise InvalidInputError(f"{command[0]} 读不了：{reason[0].replace(f'file:{source}', source.name)[:200]}")
-    return done.stdout
+        return ffmpeg.run(command, timeout_s=timeout_s)
+    except InvalidInputError as error:
+        raise InvalidInputError(error.message.replace(f"file:{source}", source.name)[:200]) from None
 
 
 def _time(text: str, zone: ZoneInfo) -> datetime | None:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from recordings.models import Call, Recording
+from recordings.models import Call, ChainLink, Recording
+from recordings.retention_models import LegalHold
 
 
 def find_call(session: Session, call_id: str) -> Call | None:
@@ -28,3 +29,21 @@ def recordings_stored_on(session: Session, day: datetime) -> Sequence[Recording]
     """The recordings that were stored within a day from `day` on."""
     within = (Recording.stored_at >= day, Recording.stored_at < day + timedelta(days=1))
     return session.scalars(select(Recording).where(*within).order_by(Recording.id)).all()
+
+
+def uncompressed(session: Session, *, ended_by: datetime, after: int, limit: int) -> Sequence[Recording]:
+    """The next recordings behind the id `after` that are WAVs in the chain, of calls that had ended by then.
+
+    Those of calls under a hold are left out.
+    """
+    held = select(LegalHold.id).where(LegalHold.call_id == Recording.call_id, LegalHold.released_at.is_(None))
+    chained = select(ChainLink.position).where(ChainLink.path == Recording.path)
+    query = (
+        select(Recording)
+        .join(Call)
+        .where(Recording.id > after, Recording.path.like("%.wav"), Call.ended_at <= ended_by)
+        .where(chained.exists(), ~held.exists())
+        .order_by(Recording.id)
+        .limit(limit)
+    )
+    return session.scalars(query).all()

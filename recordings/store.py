@@ -46,6 +46,10 @@ class RecordingStore:
         with open(source, "rb") as content:
             return self._write(content, name)
 
+    def put_open(self, content: BinaryIO, name: str) -> StoredFile:
+        """Stores what an open file holds from its place on, as `put` does."""
+        return self._write(content, name)
+
     def put_bytes(self, content: bytes, name: str) -> StoredFile:
         """Stores `content`, as `put` does."""
         return self._write(io.BytesIO(content), name)

@@ -16,6 +16,7 @@ from hotline.db import Database
 from hotline.errors import InvalidInputError, NotFoundError
 from recordings import chain_repository, repository
 from recordings.chain import (
+    COMPRESSED,
     DAY_FORMAT,
     REMOVED,
     Head,
@@ -28,11 +29,12 @@ from recordings.chain import (
     parse_link,
     serialize_link,
 )
+from recordings.ffmpeg import SUFFIXES
 from recordings.models import Recording
 from recordings.store import RecordingStore
 
 CHAIN_FOLDER = "chain"
-AUDIO_SUFFIXES = (".wav", ".flac", ".opus")
+AUDIO_SUFFIXES = (".wav", *SUFFIXES)
 SETTLING = timedelta(hours=1)
 """A file that was put so recently may wait for its rows."""
 MANIFEST_LINKS = 5_000
@@ -71,6 +73,7 @@ class Report:
     files: int = 0
     size_bytes: int = 0
     removed: int = 0
+    compressed: int = 0
     replaced: int = 0
     repaired: int = 0
     awaiting_manifest: int = 0
@@ -157,7 +160,9 @@ class Verification:
         current: dict[str, Link] = {}
         for link, superseded in links:
             self._report.replaced += link.kind == "replaced"
-            self._report.removed += link.kind == REMOVED
+            compressed = link.kind == REMOVED and link.note == COMPRESSED
+            self._report.compressed += compressed
+            self._report.removed += link.kind == REMOVED and not compressed
             if not superseded:
                 self._file(link)
                 if link.kind != REMOVED:

@@ -22,6 +22,7 @@ from recordings import retention_repository as rows
 from recordings.certificates import ACCESS_LOG, AUDIO
 from recordings.chain import REMOVED, StoredFile
 from recordings.chain_repository import Addition, append_links, current_files
+from recordings.loose_files import settle
 from recordings.models import Call, Recording
 from recordings.repository import find_recording
 from recordings.retention_models import DeletionCertificate, LegalHold, RetentionRun
@@ -142,8 +143,12 @@ class Retention:
     def _erase(self) -> None:
         """Deletes the files of all certificates that are not known to be gone."""
         with self._database.reading() as session:
-            waiting = [(row.number, [item["name"] for item in row.files]) for row in rows.unerased(session)]
-        for number, names in waiting:
+            waiting = [
+                (row.number, row.call_id, [item["name"] for item in row.files]) for row in rows.unerased(session)
+            ]
+        for number, call_id, names in waiting:
+            if call_id:
+                settle(self._database, self._store, call_id=call_id)
             for name in names:
                 self._store.delete(name)
             with self._database.transaction() as session:

@@ -17,6 +17,7 @@ from hotline.errors import HotlineError, UnavailableError
 from hotline.jobs import Jobs
 from hotline.settings import Settings
 from recordings.repository import find_recording
+from recordings.sound import Sounds
 from recordings.store import RecordingStore
 from tickets.lexicon import watch_lexicon
 
@@ -35,7 +36,7 @@ class SecondPassJobs:
         self._database = database
         self._jobs = jobs
         self._bus = bus
-        self._store = store
+        self._sounds = Sounds(store, settings)
         self._clock = clock
         self._lexicon = watch_lexicon(settings)
 
@@ -65,10 +66,10 @@ class SecondPassJobs:
             recording = find_recording(session, call_id)
             if recording is None or not versions or any(version.origin == ORIGIN for version in versions):
                 return
-            first, path = list(versions[-1].segments), recording.path
+            first = list(versions[-1].segments)
         with tempfile.TemporaryDirectory(prefix="second-pass-") as folder:
             wav = Path(folder) / "call.wav"
-            with self._store.open(path) as source, wav.open("wb") as target:
+            with self._sounds.open(recording) as source, wav.open("wb") as target:
                 shutil.copyfileobj(source, target)
             channels = channels_with_people([segment.speaker for segment in first])
             heard, model = hear_again(self._settings.asr, wav, channels)

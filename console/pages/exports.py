@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from io import SEEK_END
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -120,10 +121,13 @@ def transcript_file(
 
 def _recording_file(context: ConsoleContext, hearing: Hearing, address: str, *, inline: bool) -> RecordingFile:
     limit = context.settings.console.inline_audio_bytes
-    if inline and hearing.recording.size_bytes > limit:
-        raise InvalidInputError(f"录音超过 {limit // 1024} KiB，不能放进文件", hint="导出不含录音的 vCon，另行下载录音")
     pieces, digest = [], hashlib.sha512()
-    with hearing.open(context.store) as file:
+    with hearing.open(context.sounds) as file:
+        if inline and file.seek(0, SEEK_END) > limit:
+            raise InvalidInputError(
+                f"录音超过 {limit // 1024} KiB，不能放进文件", hint="导出不含录音的 vCon，另行下载录音"
+            )
+        file.seek(0)
         while piece := file.read(PIECE_BYTES):
             digest.update(piece)
             if inline:

@@ -122,7 +122,7 @@ def peaks(request: Request, _listener: auth.Listener, call_id: str) -> Response:
 
 
 def _open(context: ConsoleContext, hearing: Hearing) -> BinaryIO:
-    return _found(lambda: hearing.open(context.store))
+    return _found(lambda: hearing.open(context.sounds))
 
 
 def _found(opened: Callable[[], BinaryIO]) -> BinaryIO:

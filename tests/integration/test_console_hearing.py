@@ -20,8 +20,12 @@ from console.models import AuditEntry
 from hotline.clock import ManualClock
 from hotline.db import Database
 from hotline.settings import Settings
+from recordings.chain import StoredFile
+from recordings.chain_repository import Addition, append_links
+from recordings.compression import Compression
 from recordings.models import Call
 from recordings.redaction import TONE_LEVEL
+from recordings.repository import find_recording
 from tickets.models import Evidence, Ticket
 from tickets.retention import Retention
 
@@ -186,6 +190,77 @@ async def test_an_excerpt_is_an_mp3_unless_asked_otherwise(context: ConsoleConte
         part = await export(browser, 0, 1000)
         assert part.headers["content-type"] == "audio/mpeg"
         assert 2000 < len(part.content) < 40_000
+
+
+def compress(context: ConsoleContext, form: str) -> None:
+    """Compresses the call's recording, which is put into the chain before."""
+    name = "2026/01/05/c0ffee.wav"
+    digest = context.store.digest(name)
+    file = StoredFile(name=name, sha256=digest, size_bytes=context.store.size(name), content_sha256=digest)
+    with context.database.transaction() as session:
+        found = find_recording(session, "c0ffee")
+        assert found is not None
+        found.sha256 = digest
+        append_links(session, [Addition(file)], call_id="c0ffee", now=context.clock.now())
+    rules = context.settings.recordings.model_copy(update={"compress_after_days": 1, "compress_to": form})
+    site = context.settings.model_copy(update={"recordings": rules})
+    clock = ManualClock(context.clock.now() + timedelta(days=2))
+    done = Compression(settings=site, database=context.database, store=context.store, clock=clock).run()
+    assert (done.files, done.failed) == (1, [])
+    assert not context.store.exists(name)
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+async def test_a_flac_is_heard_byte_for_byte_as_its_wav_was_by_each_role(context: ConsoleContext) -> None:
+    whole = original(context)
+    async with browse(context) as browser, browse(context) as viewer:
+        await browser.sign_in("admin")
+        await viewer.sign_in("viewer")
+        masked = await browser.get(AUDIO)
+        vcon = (await browser.get(f"/tickets/{NUMBER}/transcript.vcon?audio=inline")).json()
+        compress(context, "flac")
+        heard = await browser.get(AUDIO)
+        assert heard.content == masked.content
+        assert heard.headers["content-type"] == "audio/wav"
+        assert (await viewer.get(AUDIO)).status_code == 403
+        middle = len(whole) // 2
+        for start, end in ((0, 43), (middle, middle + 70_000), (len(whole) - 1, len(whole) - 1)):
+            part = await browser.get(AUDIO, range=f"bytes={start}-{end}", if_range=heard.headers["etag"])
+            assert (part.status_code, part.headers["content-range"]) == (206, f"bytes {start}-{end}/{len(whole)}")
+            assert part.content == masked.content[start : end + 1]
+        assert (await browser.get(AUDIO, range=f"bytes={len(whole)}-")).status_code == 416
+        assert (await browser.get("/recordings/c0ffee/peaks")).status_code == 200
+        assert (await browser.get(f"/tickets/{NUMBER}/transcript.vcon?audio=inline")).json()["dialog"] == vcon["dialog"]
+        await unmask(browser)
+        assert (await browser.post(DOWNLOAD)).content == whole
+        part = await export(browser, 1000, 2000, format="wav")
+        assert np.array_equal(samples(part.content), samples(whole)[8000:16_000])
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+async def test_numbers_are_hidden_in_opus_where_they_were_said(context: ConsoleContext) -> None:
+    told, speech = number_frames(context), samples(original(context))
+    compress(context, "opus")
+    async with browse(context) as browser:
+        await browser.sign_in("reviewer")
+        heard = samples((await browser.get(AUDIO)).content)
+        assert abs(len(heard) - len(speech)) <= 8
+        assert np.abs(heard[told]).max() <= TONE_LEVEL
+        await unmask(browser)
+        full = samples((await browser.get(AUDIO)).content)
+        assert np.abs(full[told]).max() > TONE_LEVEL
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+async def test_a_compressed_recording_that_is_damaged_or_gone_is_a_clear_error(context: ConsoleContext) -> None:
+    compress(context, "flac")
+    context.store.put_bytes(b"no sound", "2026/01/05/c0ffee.flac")
+    async with browse(context) as browser:
+        await browser.sign_in("reviewer")
+        assert (await browser.get(AUDIO)).status_code == 500
+        context.store.delete("2026/01/05/c0ffee.flac")
+        gone = await browser.get(AUDIO)
+        assert (gone.status_code, "录音文件缺失" in gone.text) == (404, True)
 
 
 @pytest.mark.parametrize(

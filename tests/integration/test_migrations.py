@@ -11,6 +11,7 @@ from sqlalchemy import inspect
 
 import asr.models  # noqa: F401 - these fill Base.metadata
 import console.models  # noqa: F401
+import recordings.loose_files
 import recordings.models
 import recordings.retention_models  # noqa: F401
 import tickets.models

@@ -1,5 +1,6 @@
 """Deletion by rule on real databases and files: what is due, what is held, certificates, crashes, clocks."""
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ from hotline.settings import Settings
 from recordings.certificates import faults
 from recordings.chain import StoredFile
 from recordings.chain_repository import Addition, append_links, current_files
+from recordings.compression import Compression
+from recordings.loose_files import LooseFile
 from recordings.models import Call, ChainLink, Recording
 from recordings.retention_models import RetentionRun
 from recordings.retention_repository import certificates, unerased
@@ -160,6 +163,39 @@ def test_a_run_that_was_cut_off_is_made_good_by_the_next(rig: Rig) -> None:
     assert rig.there() == [JOURNAL]
     with rig.database.reading() as session:
         assert (len(certificates(session)), list(unerased(session))) == (1, [])
+
+
+def test_what_compression_left_of_a_call_goes_with_it(rig: Rig) -> None:
+    flac = WAV.replace(".wav", ".flac")
+    rig.store.put_bytes(b"half a flac", flac)
+    with rig.database.transaction() as session:
+        session.add(LooseFile(path=flac, call_id="c0ffee", owner="killed"))
+        session.add(LooseFile(path="2026/01/05/other.flac", call_id="other", owner="at work"))
+    rig.clock.advance(3 * YEARS)
+    assert rig.retention.run(actor="system") == [1]
+    assert rig.store.names("2026/01/05") == [JOURNAL]
+    with rig.database.reading() as session:
+        assert [note.call_id for note in session.scalars(select(LooseFile))] == ["other"]
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+def test_a_compressed_recording_is_deleted_with_its_certificate(rig: Rig) -> None:
+    with rig.database.transaction() as session:
+        recording = session.scalars(select(Recording)).one()
+        recording.sha256 = rig.store.digest(WAV)
+    rules = rig.settings.recordings.model_copy(update={"compress_after_days": 30})
+    site = rig.settings.model_copy(update={"recordings": rules})
+    rig.clock.advance(YEARS)
+    compression = Compression(settings=site, database=rig.database, store=rig.store, clock=rig.clock)
+    assert compression.run().files == 1
+    flac = WAV.replace(".wav", ".flac")
+    digest = rig.store.digest(flac)
+    rig.clock.advance(2 * YEARS)
+    assert rig.retention.run(actor="system") == [1]
+    assert rig.store.names("2026/01/05") == [JOURNAL]
+    with rig.database.reading() as session:
+        (certificate,) = certificates(session)
+        assert {item["name"]: item["sha256"] for item in certificate.files}[flac] == digest
 
 
 def test_a_recording_older_than_the_chain_is_deleted_with_its_waveform(rig: Rig) -> None:

@@ -1,7 +1,9 @@
 """A call is heard again after its ticket is there: by a recognizer elsewhere, by a model in a process of its own."""
 
 import logging
+import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,11 @@ from asr.models import Transcript
 from asr.recognizer import Final, ModelInfo, Word
 from asr.repository import latest_transcript
 from asr.service import Utterance, store_transcript
+from hotline.clock import ManualClock
 from hotline.db import Database
 from hotline.errors import UnavailableError
 from hotline.settings import Settings
+from recordings.compression import Compression
 from tickets.second_pass_job import SecondPassJobs
 
 BETTER = "我 姓 王 妫水北街 的 路灯 坏 了"
@@ -89,6 +93,20 @@ def test_a_second_version_is_added_and_shown_and_the_ticket_was_there_before(sit
     assert later is not None
     assert (later.version, later.title) == (ticket.version, ticket.title)
     assert site.bus.published[-1].data == {"call_id": CALL_ID, "shown": True}
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+def test_a_compressed_recording_is_heard_again(site: Site, elsewhere: str) -> None:
+    second(site, second_pass_url=elsewhere)
+    leave_call(site)
+    site.ingest()
+    rules = site.settings.recordings.model_copy(update={"compress_after_days": 1})
+    settings = site.settings.model_copy(update={"recordings": rules})
+    clock = ManualClock(site.clock.now() + timedelta(days=3650))
+    done = Compression(settings=settings, database=site.database, store=site.store, clock=clock).run()
+    assert (done.files, done.failed) == (1, [])
+    run(site)
+    assert [version.origin for version in versions(site)] == ["live", "second"]
 
 
 def test_both_sides_are_heard_where_a_person_answered(site: Site, elsewhere: str) -> None:

@@ -27,6 +27,7 @@ from hotline.doctor import (
 from hotline.settings import Settings
 from hotline.settings_sections import BUNDLED_MODEL
 from ivr.media.engine import NICE
+from recordings.keys import add_key
 
 UNIT = Path(__file__).resolve().parents[3] / "deploy" / "hotline.service"
 
@@ -87,6 +88,29 @@ def test_a_wrong_setting_is_one_clear_error(
 ) -> None:
     (error,) = of(examine(changed(quiet, section, **{name: value})), "error")
     assert words in error.message
+
+
+def test_keys_that_cannot_be_read_are_an_error(quiet: Settings, tmp_path: Path) -> None:
+    assert not [finding for finding in examine(quiet) if finding.subject == "录音密钥"]
+    (error,) = of(examine(changed(quiet, "recordings", key_file=tmp_path / "gone.key")), "error")
+    assert "gone.key" in error.message
+    add_key(tmp_path / "site.key", "first")
+    (found,) = [
+        finding
+        for finding in examine(changed(quiet, "recordings", key_file=tmp_path / "site.key"))
+        if finding.subject == "录音密钥"
+    ]
+    assert found.level == "ok"
+    assert "first" in found.message
+
+
+@pytest.mark.parametrize(("days", "level"), [(0, "warning"), (30, "error")])
+def test_missing_ffmpeg_is_an_error_only_where_recordings_are_compressed(
+    quiet: Settings, monkeypatch: pytest.MonkeyPatch, days: int, level: str
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    found = [item for item in examine(changed(quiet, "recordings", compress_after_days=days)) if "ffmpeg" in item.hint]
+    assert [item.level for item in found] == [level]
 
 
 def test_a_data_folder_that_cannot_be_is_named_and_the_rest_examined(quiet: Settings) -> None:
