@@ -1,7 +1,8 @@
 """`hotline recordings ...`: prove the recordings that are kept, encrypt them, take old ones in."""
 
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -12,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from hotline.clock import SystemClock
-from hotline.errors import ConfigurationError, HotlineError, InvalidInputError
-from hotline.settings import load_settings
+from hotline.errors import ConfigurationError, ConflictError, HotlineError, InvalidInputError, UnavailableError
+from hotline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from recordings.verification import Report
@@ -176,7 +177,8 @@ def compress(
             due = list(islice(compression.due(), limit or None))
             counts = {"due": len(due), "bytes": sum(recording.size_bytes for recording in due)}
         else:
-            done = compression.run(limit=limit, progress=lambda path: status.update(f"压缩 {escape(path)}"))
+            with _alone(settings):
+                done = compression.run(limit=limit, progress=lambda path: status.update(f"压缩 {escape(path)}"))
             counts = asdict(done)
     failed = [] if dry_run else done.failed
     if as_json:
@@ -188,6 +190,24 @@ def compress(
     for path, reason in failed:
         err.print(f"[red]✗[/] {escape(path)}: {escape(reason)}", highlight=False, soft_wrap=True)
     raise typer.Exit(1 if failed else 0)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Keeps the workers from compressing meanwhile; where there is no broker, no worker does."""
+    from hotline.jobs import ValkeyJobs
+    from recordings.jobs import COMPRESS_LEASE
+
+    jobs = ValkeyJobs(settings.effective_valkey_url())
+    try:
+        busy = jobs.leased(COMPRESS_LEASE)
+    except UnavailableError:
+        yield
+        return
+    if busy:
+        raise ConflictError("另一个进程正在压缩录音", hint="稍后再试")
+    with jobs.lease(COMPRESS_LEASE):
+        yield
 
 
 def _show(report: "Report") -> None:

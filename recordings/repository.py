@@ -34,7 +34,7 @@ def recordings_stored_on(session: Session, day: datetime) -> Sequence[Recording]
 def uncompressed(session: Session, *, ended_by: datetime, after: int, limit: int) -> Sequence[Recording]:
     """The next recordings behind the id `after` that are WAVs in the chain, of calls that had ended by then.
 
-    Those of calls under a hold are left out.
+    Those of calls under a hold are left out, and those without sound.
     """
     held = select(LegalHold.id).where(LegalHold.call_id == Recording.call_id, LegalHold.released_at.is_(None))
     chained = select(ChainLink.position).where(ChainLink.path == Recording.path)
@@ -42,7 +42,7 @@ def uncompressed(session: Session, *, ended_by: datetime, after: int, limit: int
         select(Recording)
         .join(Call)
         .where(Recording.id > after, Recording.path.like("%.wav"), Call.ended_at <= ended_by)
-        .where(chained.exists(), ~held.exists())
+        .where(Recording.duration_ms > 0, chained.exists(), ~held.exists())
         .order_by(Recording.id)
         .limit(limit)
     )

@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 from hotline.cli_recordings import app
 from hotline.clock import SystemClock
 from hotline.db import Database
-from hotline.errors import ConfigurationError
+from hotline.errors import ConfigurationError, ConflictError
+from hotline.jobs import ValkeyJobs
 from hotline.settings import Settings
 from recordings.importing import Facts, import_call
+from recordings.jobs import COMPRESS_LEASE
 from recordings.store import RecordingStore
 
 CALL = "c0ffee"
@@ -71,6 +73,21 @@ def test_a_recording_that_fails_is_told_and_the_status_is_1(folder: Path, monkey
     assert done.exit_code == 1
     assert f"{CALL}.wav" in done.stderr
     assert wav.exists()
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+def test_compress_waits_for_a_worker_that_does_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, valkey_server: str
+) -> None:
+    monkeypatch.setenv("HOTLINE_RECORDINGS__COMPRESS_AFTER_DAYS", "30")
+    monkeypatch.setenv("HOTLINE_VALKEY_URL", valkey_server)
+    with ValkeyJobs(valkey_server).lease(COMPRESS_LEASE):
+        refused = CliRunner().invoke(app, ["compress"])
+        assert isinstance(refused.exception, ConflictError)
+    assert len(list(folder.rglob(f"{CALL}.wav"))) == 1
+    done = CliRunner().invoke(app, ["compress"])
+    assert (done.exit_code, "压缩 1 条" in done.stdout) == (0, True)
+    assert not ValkeyJobs(valkey_server).leased(COMPRESS_LEASE)
 
 
 def test_compress_where_the_site_does_not_says_which_setting(folder: Path) -> None:

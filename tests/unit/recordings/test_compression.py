@@ -134,6 +134,39 @@ def test_opus_is_small_and_keeps_times_and_channels(archive: Archive, site: Sett
     assert archive.verify().findings == []
 
 
+@pytest.mark.parametrize("form", ["flac", "opus"])
+def test_very_short_calls_are_compressed_and_silent_ones_left_alone(
+    archive: Archive, site: Settings, form: str
+) -> None:
+    archive.clock.advance(-40 * 86_400)
+    archive.add_call("short", seconds=0.02)
+    archive.add_call("none", seconds=0)
+    archive.clock.advance(40 * 86_400)
+    before = samples(archive.path("2026/01/05/short.wav").read_bytes())
+    done = run(archive, having(site, compress_to=form))
+    assert (done.files, done.failed) == (3, [])
+    assert samples(heard(archive, site, "short")).shape == before.shape
+    assert recording(archive, "none").path.endswith(".wav")
+    assert archive.verify().findings == []
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(1, 8000), (1, 16_000), (2, 16_000)])
+def test_flac_is_exact_in_every_shape_that_recordings_have(tmp_path: Path, channels: int, rate: int) -> None:
+    loud = np.random.default_rng(7).integers(-32_768, 32_767, rate * channels + 13 * channels, np.int16, endpoint=True)
+    with (
+        open(tmp_path / "pcm", "w+b") as pcm,
+        open(tmp_path / "flac", "w+b") as made,
+        open(tmp_path / "out", "w+b") as out,
+    ):
+        pcm.write(loud.astype("<i2").tobytes())
+        pcm.seek(0)
+        ffmpeg.encode(pcm, made, form="flac", sample_rate=rate, channels=channels, opus_kbps=24, timeout_s=60)
+        made.seek(0)
+        ffmpeg.decode(made, out, sample_rate=rate, channels=channels, max_bytes=10**7, timeout_s=60)
+        out.seek(0)
+        assert np.array_equal(np.frombuffer(out.read(), "<i2"), loud)
+
+
 def test_only_what_is_old_enough_is_compressed_and_at_most_so_much(archive: Archive, site: Settings) -> None:
     archive.add_call("c3")
     assert [item.call_id for item in of(archive, site).due()] == ["c1", "c2"]
