@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asr.blocks import BLOCK_MS, BYTES_PER_SAMPLE, Blocks, bytes_of
+from asr.block_stream import BlockStream
+from asr.blocks import BLOCK_MS, BYTES_PER_SAMPLE, bytes_of
 from asr.recognizer import (
     Capabilities,
     Final,
@@ -119,13 +120,13 @@ class EndpointedRecognizer:
         )
 
 
-class EndpointedStream:
+class EndpointedStream(BlockStream):
     """Opens a stream when speech begins, with the audio just before, and finishes it when speech ends."""
 
     def __init__(self, open_stream: Callable[[], RecognitionStream], sample_rate: int, *, silence_ms: int) -> None:
+        super().__init__(sample_rate)
         self._open_stream = open_stream
         self._endpointing = Endpointing(sample_rate, silence_ms=silence_ms)
-        self._blocks = Blocks(sample_rate)
         # No longer than the silence behind a word: nothing is heard twice.
         self._pre_roll_bytes = bytes_of(max(BLOCK_MS, min(PRE_ROLL_MS, silence_ms - BLOCK_MS)), sample_rate)
         self._pre_roll = b""
@@ -135,17 +136,6 @@ class EndpointedStream:
         self._begin_ms = self._ended_ms = 0
         self._onset_ms: int | None = None
         self._shown = False  # a partial that no final has followed
-        self._finished = False
-
-    def accept(self, pcm: bytes) -> list[RecognitionEvent]:
-        return [event for block in self._blocks.push(pcm) for event in self._hear(block)]
-
-    def finish(self) -> list[RecognitionEvent]:
-        if self._finished:
-            return []
-        self._finished = True
-        rest = self._blocks.rest()
-        return (self._hear(rest) if rest else []) + self._end()
 
     def _hear(self, block: bytes) -> list[RecognitionEvent]:
         for change in self._endpointing.accept(block):

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from asr.blocks import BLOCK_MS, Blocks
+from asr.block_stream import BlockStream
+from asr.blocks import BLOCK_MS
 from asr.protocol import EOF, HEALTH_PATH, Config, Health, parse_reply
 from asr.recognizer import Capabilities, ModelInfo, Partial, RecognitionEvent, RecognitionStream
 from hotline.errors import ConfigurationError, ProtocolError, UnavailableError
@@ -71,15 +72,17 @@ class RemoteRecognizer:
         return RemoteStream(self._url, config, timeout_s=self._timeout_s, block_ms=self._block_ms)
 
 
-class RemoteStream:
-    """One connection: a block of audio goes out, its reply comes back. Closed by `finish` or the first failure."""
+class RemoteStream(BlockStream):
+    """One connection: a block of audio goes out, its reply comes back. Closed by `finish` or the first failure.
+
+    `accept` and `finish` raise `UnavailableError` where it breaks, `ProtocolError` for a reply that is none.
+    """
 
     def __init__(self, url: str, config: Config, *, timeout_s: float, block_ms: int) -> None:
+        super().__init__(config.sample_rate, block_ms=block_ms)
         self._url = url
         self._timeout_s = timeout_s
-        self._blocks = Blocks(config.sample_rate, block_ms=block_ms)
         self._shown: RecognitionEvent | None = None
-        self._finished = False
         self._stack = ExitStack()
         try:
             self._connection = self._stack.enter_context(
@@ -90,18 +93,11 @@ class RemoteStream:
             self._stack.close()
             raise UnavailableError(f"no recognizer answers at {url}: {error}") from error
 
-    def accept(self, pcm: bytes) -> list[RecognitionEvent]:
-        """Raises `UnavailableError` where the connection breaks, `ProtocolError` for a reply that is none."""
-        return [event for block in self._blocks.push(pcm) for event in self._ask(block)]
+    def _hear(self, block: bytes) -> list[RecognitionEvent]:
+        return self._ask(block)
 
-    def finish(self) -> list[RecognitionEvent]:
-        """Raises as `accept` does."""
-        if self._finished:
-            return []
-        self._finished = True
-        rest = self._blocks.rest()
-        events = self._ask(rest) if rest else []
-        events += self._ask(EOF)
+    def _end(self) -> list[RecognitionEvent]:
+        events = self._ask(EOF)
         self._stack.close()
         return events
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.blocks import BYTES_PER_SAMPLE, Blocks
+from asr.block_stream import BlockStream
+from asr.blocks import BYTES_PER_SAMPLE
 from asr.engines.directory import HINT, check_allowed, read_manifest
 from asr.engines.sherpa_model import SherpaModel, looks_like, read_model
 from asr.engines.tokens import words_of_tokens
@@ -83,41 +84,32 @@ class StreamingSherpa:
         return SherpaStream(self._recognizer, stream, self.capabilities)
 
 
-class SherpaStream:
+class SherpaStream(BlockStream):
     """One speaker; a `Partial` is yielded when its text changes."""
 
     def __init__(self, recognizer: Any, stream: Any, capabilities: Capabilities) -> None:
+        super().__init__(capabilities.sample_rate)
         self._recognizer = recognizer
         self._stream = stream
         self._timed = capabilities.word_times
         self._rate = capabilities.sample_rate
-        self._blocks = Blocks(capabilities.sample_rate)
         self._samples = 0
         self._shown = ""
         self._began_ms = 0  # of the utterance, for a model without times
-        self._finished = False
 
-    def accept(self, pcm: bytes) -> list[RecognitionEvent]:
-        return [event for block in self._blocks.push(pcm) for event in self._decode(block)]
-
-    def finish(self) -> list[RecognitionEvent]:
-        if self._finished:
-            return []
-        self._finished = True
-        rest = self._blocks.rest()
-        events = self._decode(rest) if rest else []
+    def _end(self) -> list[RecognitionEvent]:
         if not self._samples:
-            return events
+            return []
         self._stream.accept_waveform(self._rate, np.zeros(TAIL_MS * self._rate // 1000, np.float32))
         self._stream.input_finished()
         self._run()
-        return events + self._final()
+        return self._final()
 
     @property
     def _heard_ms(self) -> int:
         return self._samples * 1000 // self._rate
 
-    def _decode(self, block: bytes) -> list[RecognitionEvent]:
+    def _hear(self, block: bytes) -> list[RecognitionEvent]:
         self._stream.accept_waveform(self._rate, as_floats(np.frombuffer(block, "<i2")))
         self._samples += len(block) // BYTES_PER_SAMPLE
         if not self._run():

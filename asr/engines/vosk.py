@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from asr.blocks import Blocks
+from asr.block_stream import BlockStream
 from asr.engines.directory import HINT, Manifest, check_allowed, check_listed, file_sizes, read_manifest
 from asr.protocol import UNKNOWN_WORDS, known, words_of
 from asr.recognizer import Capabilities, Final, ModelInfo, Partial, RecognitionEvent, RecognitionStream
@@ -141,27 +141,18 @@ class VoskRecognizer:
         return int(self._vosk_model.vosk_model_find_word(word)) >= 0
 
 
-class VoskStream:
+class VoskStream(BlockStream):
     """One decoder; a `Partial` is yielded when its text changes."""
 
     def __init__(self, decoder: Any, sample_rate: int) -> None:
+        super().__init__(sample_rate)
         self._decoder = decoder
-        self._blocks = Blocks(sample_rate)
         self._shown = ""
-        self._finished = False
 
-    def accept(self, pcm: bytes) -> list[RecognitionEvent]:
-        return [event for block in self._blocks.push(pcm) for event in self._decode(block)]
+    def _end(self) -> list[RecognitionEvent]:
+        return self._final(self._decoder.FinalResult())
 
-    def finish(self) -> list[RecognitionEvent]:
-        if self._finished:
-            return []
-        self._finished = True
-        rest = self._blocks.rest()
-        events = self._decode(rest) if rest else []
-        return events + self._final(self._decoder.FinalResult())
-
-    def _decode(self, block: bytes) -> list[RecognitionEvent]:
+    def _hear(self, block: bytes) -> list[RecognitionEvent]:
         if self._decoder.AcceptWaveform(block):
             return self._final(self._decoder.Result())
         text = join_words(known(json.loads(self._decoder.PartialResult())["partial"].split()))
