@@ -12,8 +12,9 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation -w /wheels . \
     && pip --python /opt/hotline/bin/python install --no-cache-dir --no-index --no-deps /wheels/*.whl
 
 FROM python:3.11-slim-bookworm
-# ffmpeg reads and compresses recordings and exports MP3.
-RUN apt-get update && apt-get install -y --no-install-recommends ffmpeg && rm -rf /var/lib/apt/lists/*
+# ffmpeg reads and compresses recordings and exports MP3; Pango and the letters are for reports as PDF.
+RUN apt-get update && apt-get install -y --no-install-recommends \
+    ffmpeg fonts-noto-cjk libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 && rm -rf /var/lib/apt/lists/*
 # A named volume takes over the owner of the directory that it is first mounted on.
 RUN groupadd --gid 10001 hotline \
     && useradd --uid 10001 --gid hotline --home-dir /var/lib/hotline --no-create-home --shell /usr/sbin/nologin hotline \
