@@ -16,6 +16,8 @@ from console.context import ConsoleContext, client_address, context_of
 from console.passwords import verify_password
 from console.permissions import Permission, allowed
 from hotline.errors import ForbiddenError, UnavailableError
+from tickets.access import Viewer
+from tickets.roles import Actor
 
 # __Host-: the browser itself insists on Secure, Path=/ and no Domain (RFC 6265bis section 4.1.3.2)
 SESSION_COOKIE = "__Host-hotline"
@@ -38,10 +40,20 @@ class Principal:
     role: str
     token: str
     expires_at: datetime
+    unit: str = ""
 
     def may(self, permission: Permission) -> bool:
         """Whether the role has the right."""
         return allowed(self.role, permission)
+
+    @property
+    def viewer(self) -> Viewer:
+        """As whom this person looks at tickets."""
+        return Viewer(self.username, self.role, self.unit)
+
+    def actor(self, origin: str) -> Actor:
+        """As whom this person gives a command; `origin`: the address it comes from."""
+        return Actor(self.username, self.role, self.unit, origin)
 
 
 def csrf_token(secret: str) -> str:
@@ -69,7 +81,7 @@ def current_principal(request: Request) -> Principal:
             found = repository.login_session(session, service.token_digest(token), now=context.clock.now())
             if found is not None:
                 user = found.user
-                principal = Principal(user.username, user.display_name, user.role, token, found.expires_at)
+                principal = Principal(user.username, user.display_name, user.role, token, found.expires_at, user.unit)
                 request.state.principal = principal  # error pages keep the person's navigation
                 return principal
     raise SignInRequiredError("请先登录")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from tickets.lifecycle import Command, State
+from tickets.roles import Role
 
 STATES = {state.value: state.label for state in State}
 STATE_TONES = {
@@ -36,7 +37,7 @@ FLAGS = {
 }
 SPEAKERS = {"caller": "来电人", "hotline": "热线", "seat": "座席"}
 SEARCH_ORDERS = {"relevance": "最相关", "time": "最新"}
-ROLES = {"admin": "管理员", "reviewer": "审核员", "viewer": "查看员"}
+ROLES = {role.value: role.label for role in Role}
 AUDIT_ACTIONS = {
     "sign_in": "登录",
     "sign_in_failed": "登录失败",

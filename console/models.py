@@ -9,7 +9,7 @@ from hotline.db import Base
 
 
 class User(Base):
-    """An account of the console. `role`: admin, reviewer, viewer."""
+    """An account of the console. `role`: one of `tickets.roles`; `unit`: the code of the person's unit, if any."""
 
     __tablename__ = "users"
 
@@ -17,6 +17,7 @@ class User(Base):
     username: Mapped[str] = mapped_column(String(64), unique=True)
     display_name: Mapped[str] = mapped_column(String(64))
     role: Mapped[str] = mapped_column(String(16))
+    unit: Mapped[str] = mapped_column(String(32), default="")
     password_hash: Mapped[str] = mapped_column(String(255))
     disabled: Mapped[bool] = mapped_column(default=False)
     failed_logins: Mapped[int] = mapped_column(default=0)

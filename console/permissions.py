@@ -2,13 +2,7 @@
 
 from enum import StrEnum
 
-
-class Role(StrEnum):
-    """What `users.role` holds."""
-
-    ADMIN = "admin"
-    REVIEWER = "reviewer"
-    VIEWER = "viewer"
+from tickets.roles import Role
 
 
 class Permission(StrEnum):
@@ -25,7 +19,14 @@ class Permission(StrEnum):
 
 PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.READ}),
+    Role.OPERATOR: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
     Role.REVIEWER: frozenset({Permission.READ, Permission.HEAR, Permission.EDIT, Permission.UNMASK}),
+    Role.DISPATCHER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
+    Role.UNIT_HANDLER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
+    Role.UNIT_HEAD: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
+    Role.LEADER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
+    Role.SUPERVISOR: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.HOLD}),
+    Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT}),
     Role.ADMIN: frozenset(Permission),
 }
 

@@ -10,21 +10,26 @@ from sqlalchemy.orm import Session
 from console import repository
 from console.models import AuditEntry, LoginSession, User
 from console.passwords import check_password, check_username, hash_password
-from console.permissions import Role
 from hotline.errors import ConflictError, InvalidInputError, NotFoundError
 from hotline.settings_sections import ConsoleSettings
+from tickets.roles import UNIT_ROLES, Role
+from tickets.unit_repository import unit_by_code
 
 MAX_DISPLAY_NAME = 64
 
 
-def create_user(session: Session, *, username: str, display_name: str, role: str, password: str, now: datetime) -> User:
-    """Adds an account; raises `InvalidInputError` or, where the name is taken, `ConflictError`."""
+def create_user(
+    session: Session, *, username: str, display_name: str, role: str, password: str, now: datetime, unit: str = ""
+) -> User:
+    """Adds an account; raises `InvalidInputError`, `NotFoundError` for an unknown unit or, where the name is taken,
+    `ConflictError`."""
     username = check_username(username)
     display_name = display_name.strip() or username
     if len(display_name) > MAX_DISPLAY_NAME:
         raise InvalidInputError(f"姓名最多 {MAX_DISPLAY_NAME} 个字符")
     if role not in set(Role):
         raise InvalidInputError(f"没有名为 {role} 的角色", hint=f"可选：{'、'.join(Role)}")
+    _check_unit(session, role, unit)
     check_password(password, username=username)
     if repository.user_named(session, username) is not None:
         raise ConflictError(f"用户 {username} 已存在")
@@ -32,6 +37,7 @@ def create_user(session: Session, *, username: str, display_name: str, role: str
         username=username,
         display_name=display_name,
         role=role,
+        unit=unit,
         password_hash=hash_password(password),
         locked_until=None,
         created_at=now,
@@ -39,6 +45,24 @@ def create_user(session: Session, *, username: str, display_name: str, role: str
     session.add(user)
     session.flush()
     return user
+
+
+def set_role(session: Session, *, username: str, role: str, unit: str = "") -> User:
+    """Gives an account another role and unit; its sign-ins end, so that no page keeps rights of before."""
+    user = existing_user(session, username)
+    if role not in set(Role):
+        raise InvalidInputError(f"没有名为 {role} 的角色", hint=f"可选：{'、'.join(Role)}")
+    _check_unit(session, role, unit)
+    user.role, user.unit = role, unit
+    repository.end_login_sessions_of(session, user)
+    return user
+
+
+def _check_unit(session: Session, role: str, unit: str) -> None:
+    if unit:
+        unit_by_code(session, unit)
+    elif role in UNIT_ROLES:
+        raise InvalidInputError(f"{Role(role).label}必须属于一个承办单位", hint="用 --unit 给出单位代码")
 
 
 def set_password(session: Session, *, username: str, password: str) -> User:

@@ -52,6 +52,9 @@ app.add_typer(places_app, name="places")
 app.add_typer(words_app, name="words")
 app.add_typer(search_app, name="search")
 app.command(help="显示各条中继：是否注册、服务器是否应答、最近的问题")(trunks)
+ROLES_HELP = (
+    "viewer | operator | reviewer | dispatcher | unit_handler | unit_head | leader | supervisor | auditor | admin"
+)
 out = Console()
 err = Console(stderr=True)
 
@@ -194,7 +197,8 @@ def extension_remove(number: str) -> None:
 def user_add(
     username: str,
     name: Annotated[str, typer.Option(help="控制台里显示的姓名")] = "",
-    role: Annotated[str, typer.Option(help="admin | reviewer | viewer")] = "reviewer",
+    role: Annotated[str, typer.Option(help=ROLES_HELP)] = "reviewer",
+    unit: Annotated[str, typer.Option(help="承办单位代码；unit_handler 和 unit_head 必须给出")] = "",
     password_file: Annotated[Path | None, typer.Option(help="从文件读取密码；不给则询问")] = None,
 ) -> None:
     """Add an account."""
@@ -208,10 +212,27 @@ def user_add(
             username=username,
             display_name=name or username,
             role=role,
+            unit=unit,
             password=_password(password_file),
             now=SystemClock().now(),
         )
     out.print(f"已添加账号 {username}")
+
+
+@user_app.command("role", help="改变账号的角色和单位；该账号的登录全部失效")
+def user_role(
+    username: str,
+    role: Annotated[str, typer.Argument(help=ROLES_HELP)],
+    unit: Annotated[str, typer.Option(help="承办单位代码")] = "",
+) -> None:
+    """Change an account's role and unit; its sign-ins end."""
+    from console import service as accounts
+    from hotline.wiring.database import open_database
+
+    database = open_database(load_settings())
+    with database.transaction() as session:
+        accounts.set_role(session, username=username, role=role, unit=unit)
+    out.print(f"已更改 {username} 的角色")
 
 
 @user_app.command("passwd", help="设置密码；该账号的登录全部失效")
@@ -257,10 +278,10 @@ def user_list() -> None:
     from hotline.wiring.database import open_database
 
     database = open_database(load_settings())
-    table = Table("账号", "姓名", "角色", "状态")
+    table = Table("账号", "姓名", "角色", "单位", "状态")
     with database.transaction() as session:
         for user in accounts.list_users(session):
-            table.add_row(user.username, user.display_name, user.role, "停用" if user.disabled else "正常")
+            table.add_row(user.username, user.display_name, user.role, user.unit, "停用" if user.disabled else "正常")
     out.print(table)
 
 

@@ -1,9 +1,9 @@
-"""Rows of tickets, their events and evidence, the numbers given out, and failed look-ups."""
+"""Rows of tickets, their units, events and evidence, the numbers given out, and failed look-ups."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base
@@ -33,9 +33,18 @@ class TicketNumber(Base):
 
 
 class Ticket(Base):
-    """The current state of a ticket: a projection of its events. `version` is the optimistic lock."""
+    """The current state of a ticket: a projection of its events (`tickets.projection`).
+
+    `version` is the optimistic lock. `due_at`, `due_step` and `check_at` follow from the events, the deadlines and the
+    calendar: what the ticket waits for, until when, and when that is to be looked at again.
+    """
 
     __tablename__ = "tickets"
+    __table_args__ = (
+        Index(None, "state", "due_at"),
+        Index(None, "unit", "state"),
+        Index(None, "created_at", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[str] = mapped_column(String(16), unique=True)
@@ -55,21 +64,48 @@ class Ticket(Base):
     address: Mapped[str] = mapped_column(String(200), default="")
     keywords: Mapped[list[Any]] = mapped_column(default=list)
     flags: Mapped[list[Any]] = mapped_column(default=list)
-    created_at: Mapped[datetime] = mapped_column(index=True)
+    town: Mapped[str] = mapped_column(String(64), default="")
+    community: Mapped[str] = mapped_column(String(64), default="")
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    confidential: Mapped[bool] = mapped_column(default=False)
+    anonymous: Mapped[bool] = mapped_column(default=False)
+    caller_kind: Mapped[str] = mapped_column(String(16), default="person")
+    petitioner: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    unit: Mapped[str] = mapped_column(String(32), default="")
+    handler: Mapped[str] = mapped_column(String(64), default="")
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)
+    passes: Mapped[int] = mapped_column(default=1)
+    measures: Mapped[str] = mapped_column(Text, default="")
+    result: Mapped[str] = mapped_column(Text, default="")
+    reply: Mapped[str] = mapped_column(Text, default="")
+    fee_cents: Mapped[int | None]
+    dispatched_at: Mapped[datetime | None]
+    signed_at: Mapped[datetime | None]
+    contacted_at: Mapped[datetime | None]
+    on_site_at: Mapped[datetime | None]
+    submitted_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None] = mapped_column(index=True)
+    due_at: Mapped[datetime | None]
+    due_step: Mapped[str] = mapped_column(String(16), default="")
+    check_at: Mapped[datetime | None] = mapped_column(index=True)
+    created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
 
     events: Mapped[list["TicketEvent"]] = relationship(back_populates="ticket", order_by="TicketEvent.sequence")
     evidence: Mapped[list["Evidence"]] = relationship(back_populates="ticket", order_by="Evidence.id")
+    units: Mapped[list["TicketUnit"]] = relationship(cascade="all, delete-orphan", order_by="TicketUnit.unit")
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
 
 class TicketEvent(Base):
-    """Append-only: who did what, when, from where, and why."""
+    """Append-only: who did what, when, from where, and why. `key` names a command: once it has its event, sending it
+    again changes nothing."""
 
     __tablename__ = "ticket_events"
-    __table_args__ = (UniqueConstraint("ticket_id", "sequence"),)
+    __table_args__ = (UniqueConstraint("ticket_id", "sequence"), UniqueConstraint("ticket_id", "key"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
@@ -80,8 +116,43 @@ class TicketEvent(Base):
     origin: Mapped[str] = mapped_column(String(64), default="")
     reason: Mapped[str] = mapped_column(Text, default="")
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    key: Mapped[str | None] = mapped_column(String(64))
 
     ticket: Mapped[Ticket] = relationship(back_populates="events")
+
+
+class Unit(Base):
+    """Who handles tickets. `kind`: town, department, company (of public services), office (the district's, which takes
+    what is nobody's)."""
+
+    __tablename__ = "units"
+
+    code: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    email: Mapped[str] = mapped_column(String(128), default="")
+    phone: Mapped[str] = mapped_column(String(32), default="")
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class TicketUnit(Base):
+    """A unit that works on a ticket now, and may see it: the lead (`Ticket.unit` too) or a co-handler."""
+
+    __tablename__ = "ticket_units"
+    __table_args__ = (Index(None, "unit", "ticket_id"),)
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), primary_key=True)
+    unit: Mapped[str] = mapped_column(String(32), primary_key=True)
+    lead: Mapped[bool] = mapped_column(default=False)
+
+
+class TicketReader(Base):
+    """A person named for a confidential ticket."""
+
+    __tablename__ = "ticket_readers"
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), primary_key=True)
+    username: Mapped[str] = mapped_column(String(64), primary_key=True)
 
 
 class Evidence(Base):

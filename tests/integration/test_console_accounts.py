@@ -7,10 +7,11 @@ from sqlalchemy import func, select
 
 from console.models import LoginSession
 from console.passwords import verify_password
-from console.service import create_user, existing_user, list_users, set_disabled, set_password, sign_in
+from console.service import create_user, existing_user, list_users, set_disabled, set_password, set_role, sign_in
 from hotline.db import Database
 from hotline.errors import ConflictError, InvalidInputError, NotFoundError
 from hotline.settings_sections import ConsoleSettings
+from tickets.models import Unit
 
 NOW = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)
 LIMITS = ConsoleSettings()
@@ -39,6 +40,7 @@ def test_an_account_is_stored_with_a_hash(database: Database) -> None:
         ({"password": "short"}, "至少需要"),
         ({"username": "zhangsan-2026", "password": "ZhangSan-2026"}, "不能与用户名相同"),
         ({"display_name": "名" * 65}, "姓名最多"),
+        ({"role": "unit_head"}, "单位负责人必须属于一个承办单位"),
     ],
 )
 def test_bad_accounts_are_refused_with_the_reason(database: Database, values: dict[str, str], why: str) -> None:
@@ -46,6 +48,27 @@ def test_bad_accounts_are_refused_with_the_reason(database: Database, values: di
         add(database, **values)
     with database.reading() as session:
         assert list_users(session) == []
+
+
+def test_people_of_a_unit_belong_to_one_that_exists(database: Database) -> None:
+    with pytest.raises(NotFoundError, match="没有代码为 zsy"):
+        add(database, role="unit_handler", unit="zsy")
+    with database.transaction() as session:
+        session.add(Unit(code="zsy", name="张山营镇", kind="town"))
+    add(database, role="unit_handler", unit="zsy")
+    with database.reading() as session:
+        assert existing_user(session, "zhang").unit == "zsy"
+
+
+def test_another_role_ends_the_sign_ins(database: Database) -> None:
+    add(database)
+    with database.transaction() as session:
+        sign_in(session, username="zhang", verified=True, address="", limits=LIMITS, now=NOW)
+    with database.transaction() as session:
+        set_role(session, username="zhang", role="reviewer")
+    with database.reading() as session:
+        assert existing_user(session, "zhang").role == "reviewer"
+        assert session.scalar(select(func.count()).select_from(LoginSession)) == 0
 
 
 def test_a_name_is_given_once(database: Database) -> None:

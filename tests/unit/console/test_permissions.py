@@ -1,10 +1,18 @@
 import pytest
 
-from console.permissions import PERMISSIONS, Permission, Role, allowed
+from console.permissions import PERMISSIONS, Permission, allowed
+from tickets.roles import Role
 
 TABLE = {
     "viewer": {"read"},
+    "operator": {"read", "hear", "unmask"},
     "reviewer": {"read", "hear", "edit", "unmask"},
+    "dispatcher": {"read", "hear", "unmask"},
+    "unit_handler": {"read", "hear", "unmask"},
+    "unit_head": {"read", "hear", "unmask"},
+    "leader": {"read", "hear", "unmask"},
+    "supervisor": {"read", "hear", "unmask", "hold"},
+    "auditor": {"read", "audit"},
     "admin": {"read", "hear", "edit", "unmask", "download", "hold", "audit"},
 }
 

@@ -1,0 +1,22 @@
+"""Queries for units."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hotline.errors import NotFoundError
+from tickets.models import Unit
+
+
+def unit_by_code(session: Session, code: str) -> Unit:
+    """The unit; raises `NotFoundError`."""
+    unit = session.get(Unit, code)
+    if unit is None:
+        raise NotFoundError(f"没有代码为 {code[:32]} 的承办单位", hint="`hotline units list` 列出全部单位")
+    return unit
+
+
+def all_units(session: Session) -> Sequence[Unit]:
+    """All units, by code."""
+    return session.scalars(select(Unit).order_by(Unit.code)).all()
