@@ -24,6 +24,7 @@ from hotline.cli_retention import hold_app, retention_app
 from hotline.cli_search import app as search_app
 from hotline.cli_survey import app as survey_app
 from hotline.cli_trunks import trunks
+from hotline.cli_units import app as units_app
 from hotline.cli_words import app as words_app
 from hotline.clock import SystemClock
 from hotline.errors import HotlineError, InvalidInputError
@@ -49,6 +50,7 @@ app.add_typer(hold_app, name="hold")
 app.add_typer(models_app, name="models")
 app.add_typer(recordings_app, name="recordings")
 app.add_typer(places_app, name="places")
+app.add_typer(units_app, name="units")
 app.add_typer(words_app, name="words")
 app.add_typer(search_app, name="search")
 app.command(help="显示各条中继：是否注册、服务器是否应答、最近的问题")(trunks)

@@ -325,6 +325,9 @@ class TicketSettings(Section):
     calendar_path: Path | None = Field(None, description="YAML: the site's own days off and working days")
     duty_hours: Names = Field(("08:30-18:00",), description="of a working day; what a clock of working days counts")
     max_places: int = Field(20_000, ge=1, le=200_000, description="places that the site imports (`hotline places`)")
+    max_import_bytes: int = Field(16 << 20, ge=1024, description="largest table (XLSX, CSV) that is imported")
+    max_import_unpacked_bytes: int = Field(128 << 20, ge=1024, description="largest workbook, unpacked")
+    max_import_rows: int = Field(100_000, ge=1, le=1_000_000, description="most lines of such a table")
     transcript_patience_s: float = Field(
         120.0, ge=0, description="a recognizer away for so long after a call: the ticket is made without a transcript"
     )
