@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tickets.clocks import ClockState, read_clock
+from tickets.clocks import ClockState
+from tickets.due import clocks_of
 from tickets.lifecycle import State
 from tickets.models import Ticket
 from tickets.service import SiteData
-from tickets.ticket_clocks import STEP_OF_STATE, clock_of
+from tickets.ticket_clocks import STEP_RULES, most_urgent
 from tickets.working_time import WorkingTime
 
-STEPS = {"dispatch": "派单", "sign_in": "签收", "reply": "答复"}
 TONES = {ClockState.RUNNING: "active", ClockState.PAUSED: "attention", ClockState.OVERDUE: "danger"}
 NEARLY = 0.8
 
@@ -25,22 +25,15 @@ class Deadline:
 
 
 def deadline(ticket: Ticket, site: SiteData, working: WorkingTime, *, now: datetime) -> Deadline | None:
-    """Of the step that the ticket waits for; None where it waits for nothing that has a limit."""
-    step = STEP_OF_STATE.get(State(ticket.state))
-    if step is None or ticket.tier not in site.deadlines:
+    """Of the step that is due first; None where nothing that has a limit is waited for."""
+    clocks = clocks_of(State(ticket.state), ticket.events, tier=ticket.tier, overlay=ticket.overlay, site=site)
+    first = most_urgent(clocks, working, now=now)
+    if first is None:
         return None
-    clock = clock_of(
-        step,
-        ticket.events,
-        periods=site.clocks(ticket.tier, ticket.overlay),
-        any_day=site.deadlines[ticket.tier].any_day,
-    )
-    if clock is None:
-        return None
-    reading = read_clock(clock, working, now=max(now, clock.started_at))
-    name = STEPS[step]
+    step, _, reading = first
     if reading.due_at is None:
-        return Deadline(f"{name}计时已暂停", None, TONES[ClockState.PAUSED])
+        return Deadline("计时已暂停", None, TONES[ClockState.PAUSED])
+    name = STEP_RULES[step].label
     if reading.state is ClockState.OVERDUE:
         return Deadline(f"{name}已超时 {length(now - reading.due_at)}", reading.due_at, TONES[reading.state])
     tone = "warning" if reading.used >= NEARLY else TONES[ClockState.RUNNING]

@@ -324,6 +324,9 @@ class TicketSettings(Section):
     retention_path: Path = Field(PACKAGE_ROOT / "tickets/data/retention.yaml", description="how long what is kept")
     calendar_path: Path | None = Field(None, description="YAML: the site's own days off and working days")
     duty_hours: Names = Field(("08:30-18:00",), description="of a working day; what a clock of working days counts")
+    max_redos: int = Field(
+        1, ge=0, le=9, description="so often a ticket that was not solved is done over; then it is supervised"
+    )
     max_places: int = Field(20_000, ge=1, le=200_000, description="places that the site imports (`hotline places`)")
     max_import_bytes: int = Field(16 << 20, ge=1024, description="largest table (XLSX, CSV) that is imported")
     max_import_unpacked_bytes: int = Field(128 << 20, ge=1024, description="largest workbook, unpacked")

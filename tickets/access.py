@@ -2,7 +2,7 @@
 
 - A unit's people see the tickets that their unit handles, as lead or as co-handler; everybody else sees all tickets.
 - Of confidential ones only the people named for them, and the head of a unit that handles it. Administrators run the
-  system; they are no exception.
+  system; they are no exception. One for which nobody is named yet waits for the supervisors.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ def visible_to(viewer: Viewer) -> ColumnElement[bool]:
         return false()
     named = Ticket.id.in_(select(TicketReader.ticket_id).where(TicketReader.username == viewer.username))
     open_to_all = or_(~Ticket.confidential, named)
+    if viewer.role == Role.SUPERVISOR:
+        return or_(open_to_all, Ticket.id.not_in(select(TicketReader.ticket_id)))
     if viewer.role not in UNIT_ROLES:
         return open_to_all
     if not viewer.unit:

@@ -82,13 +82,25 @@ def read_clock(clock: Clock, working: WorkingTime, *, now: datetime) -> Reading:
 
 def due_at(clock: Clock, working: WorkingTime, pauses: Sequence[Pause] | None = None) -> datetime | None:
     """The last moment in time; None where the clock stands before it and nobody knows until when."""
-    remaining = _amount(clock, working)
+    return moment_of(clock, working, pauses)
+
+
+def moment_of(
+    clock: Clock, working: WorkingTime, pauses: Sequence[Pause] | None = None, *, share: float = 1.0
+) -> datetime | None:
+    """When that share of the time is used up; None where the clock stands before it."""
+    remaining = _amount(clock, working) * share
     for begin, end in _counted(clock, working, clock.pauses if pauses is None else pauses):
         if end - begin >= remaining:
             due = begin + remaining
             return due if clock.any_day or clock.period.unit != "d" else working.at_work(due)
         remaining -= end - begin
     return None
+
+
+def length_of(period: Period, working: WorkingTime) -> timedelta:
+    """How much a clock counts for a period: of a working day its hours of duty."""
+    return period.amount * (working.day_length if period.unit == "wd" else LENGTHS[period.unit])
 
 
 def running_time(clock: Clock, working: WorkingTime, pauses: Sequence[Pause], *, until: datetime) -> timedelta:
@@ -103,11 +115,7 @@ def running_time(clock: Clock, working: WorkingTime, pauses: Sequence[Pause], *,
 
 def _amount(clock: Clock, working: WorkingTime) -> timedelta:
     periods = [clock.period, *([clock.extension] if clock.extension else [])]
-    return sum((_length(period, working) for period in periods), timedelta())
-
-
-def _length(period: Period, working: WorkingTime) -> timedelta:
-    return period.amount * (working.day_length if period.unit == "wd" else LENGTHS[period.unit])
+    return sum((length_of(period, working) for period in periods), timedelta())
 
 
 def _counted(clock: Clock, working: WorkingTime, pauses: Sequence[Pause]) -> Iterator[Span]:

@@ -19,11 +19,23 @@ def record_event(
     now: datetime,
     data: dict[str, Any],
     actor: str = SYSTEM,
+    origin: str = "",
     reason: str = "",
-) -> None:
-    """Writes one event behind the others; `data` is plain JSON."""
-    sequence = repository.next_sequence(session, ticket.id)
-    session.add(
-        TicketEvent(ticket_id=ticket.id, sequence=sequence, at=now, kind=kind, actor=actor, reason=reason, data=data)
+    key: str | None = None,
+    sequence: int | None = None,
+) -> TicketEvent:
+    """Writes one event behind the others; `data` is plain JSON. `sequence`: its place, where that is known."""
+    event = TicketEvent(
+        ticket_id=ticket.id,
+        sequence=sequence or repository.next_sequence(session, ticket.id),
+        at=now,
+        kind=kind,
+        actor=actor,
+        origin=origin[:64],
+        reason=reason,
+        data=data,
+        key=key,
     )
+    session.add(event)
     session.flush()
+    return event

@@ -4,11 +4,13 @@
   and at last archived.
 - At acceptance it may end at once instead: answered directly, transferred to 110/119/120, merged or refused.
 - A unit may ask to return a ticket only before it has signed in; a reviewer decides.
+- What was accepted by rule may be taken back until it is dispatched.
 - While it is handled it may go into deliberation, wait for an extension's review, or be suspended; each leads back.
 - A dissatisfied call-back sends it to the same unit again (redo), a second time under supervision.
+- Some commands leave the state as it is: what is done on the way, notes, corrections, flags, instructions.
 - Whatever is not in the table is refused.
 
-Deadlines and how often something may be asked for are not states; their rules stand elsewhere.
+Who may give a command, and how often, is in `tickets.command_rules` and `tickets.guards`.
 """
 
 from enum import StrEnum
@@ -69,6 +71,18 @@ class Command(StrEnum):
     REDO = "redo"
     SUPERVISE = "supervise"
     ARCHIVE = "archive"
+    RECONSIDER = "reconsider"
+    CONTACT = "contact"
+    ARRIVE = "arrive"
+    RECORD = "record"
+    OPINION = "opinion"
+    EDIT = "edit"
+    NOTE = "note"
+    FLAG = "flag"
+    UNFLAG = "unflag"
+    NAME_READERS = "name_readers"
+    INSTRUCT = "instruct"
+    URGE = "urge"
 
     @property
     def label(self) -> str:
@@ -76,12 +90,39 @@ class Command(StrEnum):
         return COMMAND_LABELS[self]
 
 
+ENDED = frozenset(
+    {
+        State.CLOSED,
+        State.ARCHIVED,
+        State.ANSWERED_DIRECTLY,
+        State.TRANSFERRED,
+        State.MERGED,
+        State.REFUSED,
+    }
+)
+"""Nothing is owed any more."""
+_OPEN = frozenset(State) - ENDED
+_WORKING = frozenset({State.HANDLING, State.DELIBERATING, State.SUSPENDED, State.SUPERVISED})
+_STAYS: dict[Command, frozenset[State]] = {
+    Command.CONTACT: _WORKING | {State.EXTENSION_REVIEW},
+    Command.ARRIVE: _WORKING | {State.EXTENSION_REVIEW},
+    Command.RECORD: _WORKING | {State.EXTENSION_REVIEW},
+    Command.OPINION: frozenset({State.DELIBERATING}),
+    Command.EDIT: _OPEN,
+    Command.NOTE: frozenset(State) - {State.ARCHIVED},
+    Command.FLAG: frozenset(State) - {State.ARCHIVED},
+    Command.UNFLAG: frozenset(State) - {State.ARCHIVED},
+    Command.NAME_READERS: frozenset(State) - {State.ARCHIVED},
+    Command.INSTRUCT: _OPEN,
+    Command.URGE: _OPEN - {State.ACCEPTING},
+}
 TRANSITIONS: dict[tuple[State, Command], State] = {
     (State.ACCEPTING, Command.ACCEPT): State.TO_DISPATCH,
     (State.ACCEPTING, Command.ANSWER_DIRECTLY): State.ANSWERED_DIRECTLY,
     (State.ACCEPTING, Command.TRANSFER): State.TRANSFERRED,
     (State.ACCEPTING, Command.MERGE): State.MERGED,
     (State.ACCEPTING, Command.REFUSE): State.REFUSED,
+    (State.TO_DISPATCH, Command.RECONSIDER): State.ACCEPTING,
     (State.TO_DISPATCH, Command.DISPATCH): State.TO_SIGN,
     (State.TO_SIGN, Command.SIGN_IN): State.HANDLING,
     (State.TO_SIGN, Command.ASK_RETURN): State.RETURN_REVIEW,
@@ -101,6 +142,7 @@ TRANSITIONS: dict[tuple[State, Command], State] = {
     (State.TO_CALL_BACK, Command.SUPERVISE): State.SUPERVISED,
     (State.SUPERVISED, Command.SUBMIT): State.TO_REVIEW,
     (State.CLOSED, Command.ARCHIVE): State.ARCHIVED,
+    **{(state, command): state for command, states in _STAYS.items() for state in State if state in states},
 }
 
 STATE_LABELS: dict[State, str] = {
@@ -147,6 +189,18 @@ COMMAND_LABELS: dict[Command, str] = {
     Command.REDO: "重办",
     Command.SUPERVISE: "转督办",
     Command.ARCHIVE: "归档",
+    Command.RECONSIDER: "退回受理",
+    Command.CONTACT: "联系诉求人",
+    Command.ARRIVE: "到场",
+    Command.RECORD: "记录办理情况",
+    Command.OPINION: "会商意见",
+    Command.EDIT: "修改要素",
+    Command.NOTE: "备注",
+    Command.FLAG: "标记",
+    Command.UNFLAG: "取消标记",
+    Command.NAME_READERS: "指定知情人",
+    Command.INSTRUCT: "批示",
+    Command.URGE: "催办",
 }
 
 
@@ -155,7 +209,8 @@ def next_state(state: State, command: Command) -> State:
     try:
         return TRANSITIONS[state, command]
     except KeyError:
-        allowed = "、".join(item.label for item in allowed_commands(state)) or "无"
+        moves = [item for item in allowed_commands(state) if TRANSITIONS[state, item] is not state]
+        allowed = "、".join(item.label for item in moves) or "无"
         raise ConflictError(f"工单{state.label}，不能{command.label}", hint=f"可以：{allowed}") from None
 
 

@@ -1,13 +1,16 @@
 """Queries for tickets, their numbers and evidence."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from hotline.db import UtcDateTime
 from hotline.errors import NotFoundError
-from tickets.models import Evidence, LookupFailures, Ticket, TicketCounter, TicketEvent, TicketNumber
+from tickets.access import Viewer, visible_to
+from tickets.lifecycle import Command
+from tickets.models import Evidence, LookupFailures, Ticket, TicketCounter, TicketEvent, TicketNumber, TicketReader
 
 # One statement, the same on SQLite and PostgreSQL; it makes the day's counter where there is none and locks its row.
 _LOCK_COUNTER = text(
@@ -48,6 +51,48 @@ def ticket_by_number(session: Session, number: str) -> Ticket:
     if ticket is None:
         raise NotFoundError(f"没有工单 {number[:40]}")
     return ticket
+
+
+def lock_ticket(session: Session, number: str, viewer: Viewer | None) -> Ticket:
+    """The ticket of that number, held by this transaction until it ends; raises `NotFoundError`, also where `viewer`
+    may not see it."""
+    query = select(Ticket).where(Ticket.number == number).with_for_update().execution_options(populate_existing=True)
+    ticket = session.scalars(query if viewer is None else query.where(visible_to(viewer))).one_or_none()
+    if ticket is None:
+        raise NotFoundError(f"没有工单 {number[:40]}", hint="请核对工单编号")
+    return ticket
+
+
+def events_of(session: Session, ticket_id: int) -> Sequence[TicketEvent]:
+    """A ticket's history, in order."""
+    query = select(TicketEvent).where(TicketEvent.ticket_id == ticket_id).order_by(TicketEvent.sequence)
+    return session.scalars(query).all()
+
+
+def readers_of(session: Session, ticket_id: int) -> list[str]:
+    """The people named for a confidential ticket, sorted."""
+    query = select(TicketReader.username).where(TicketReader.ticket_id == ticket_id).order_by(TicketReader.username)
+    return list(session.scalars(query))
+
+
+def set_readers(session: Session, ticket_id: int, usernames: Iterable[str]) -> None:
+    """Names other people instead."""
+    session.execute(delete(TicketReader).where(TicketReader.ticket_id == ticket_id))
+    session.add_all(TicketReader(ticket_id=ticket_id, username=username) for username in usernames)
+
+
+def tickets_after(session: Session, ticket_id: int, limit: int) -> Sequence[Ticket]:
+    """The tickets behind that id, with their history and units, in order."""
+    loaded = (selectinload(Ticket.events), selectinload(Ticket.units))
+    return session.scalars(
+        select(Ticket).options(*loaded).where(Ticket.id > ticket_id).order_by(Ticket.id).limit(limit)
+    ).all()
+
+
+def edited_fields(session: Session, ticket_id: int) -> set[str]:
+    """The fields that a person put right."""
+    query = select(TicketEvent.data).where(TicketEvent.ticket_id == ticket_id, TicketEvent.kind == Command.EDIT.value)
+    return {name for data in session.scalars(query) for name in data.get("set", {})}
 
 
 def find_number(session: Session, number: str) -> TicketNumber | None:

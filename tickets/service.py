@@ -1,7 +1,4 @@
-"""Makes tickets from calls: gives numbers, fills fields with their evidence, writes the events; changes their state.
-
-Never commits.
-"""
+"""Makes tickets from calls: gives numbers, fills fields with their evidence, writes the events. Never commits."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,15 +14,14 @@ from recordings.models import Call
 from tickets import repository
 from tickets.call_facts import EMERGENCY, CallFacts
 from tickets.deadlines import TierDeadlines, load_deadlines
-from tickets.events import SYSTEM, record_event
+from tickets.events import record_event
 from tickets.extraction import Extraction, Finding, extract
 from tickets.gazetteer import Gazetteer, load_gazetteer
 from tickets.lifecycle import Command, State, next_state
 from tickets.models import Evidence, Ticket, TicketNumber
 from tickets.numbering import NumberParts, day_text, format_number
+from tickets.projection import CONFIDENTIAL
 from tickets.speech import Speech, SpokenSegment
-from tickets.survey import cancel_surveys, schedule_survey
-from tickets.survey_rules import SurveyPlan
 from tickets.taxonomy import Taxonomy, load_taxonomy
 
 CALLER = "caller"
@@ -112,6 +108,7 @@ def create_ticket(
         channel=PHONE_CHANNEL,
         flags=[] if transcript else [UNTRANSCRIBED],
         created_at=now,
+        check_at=now,
     )
     extraction = _extract(call, transcript, site)
     _assign(ticket, extraction, _FIELDS, now)
@@ -133,36 +130,13 @@ def complete_ticket(
     session: Session, ticket: Ticket, *, call: Call, transcript: Transcript, site: SiteData, now: datetime
 ) -> None:
     """Fills a ticket that was made before its transcript. What a person has changed meanwhile stays."""
-    untouched = _extract(call, None, site)
-    fields = tuple(field for field in _FIELDS if getattr(ticket, field) == getattr(untouched, field))
+    edited = repository.edited_fields(session, ticket.id)
+    fields = tuple(field for field in _FIELDS if field not in edited)
     ticket.flags = [flag for flag in ticket.flags if flag != UNTRANSCRIBED]
     extraction = _extract(call, transcript, site)
     _assign(ticket, extraction, fields, now)
     _explain(session, ticket, extraction, fields, transcript, site, now)
-
-
-def change_state(
-    session: Session,
-    ticket: Ticket,
-    command: Command,
-    *,
-    survey: SurveyPlan,
-    now: datetime,
-    actor: str = SYSTEM,
-    reason: str = "",
-) -> None:
-    """Takes a ticket to the state that the table gives, with its event; raises `ConflictError` where it gives none.
-
-    One that waits for its call-back gets a survey; one that goes on without it needs none any more.
-    """
-    before, after = State(ticket.state), next_state(State(ticket.state), command)
-    ticket.state, ticket.updated_at = after.value, now
-    data = {"from": before.value, "to": after.value}
-    record_event(session, ticket, command.value, now=now, data=data, actor=actor, reason=reason)
-    if after is State.TO_CALL_BACK:
-        schedule_survey(session, ticket, plan=survey, now=now)
-    elif before is State.TO_CALL_BACK:
-        cancel_surveys(session, ticket, now=now)
+    ticket.check_at = now  # the tier may be another
 
 
 def _extract(call: Call, transcript: Transcript | None, site: SiteData) -> Extraction:
@@ -187,6 +161,7 @@ def _assign(ticket: Ticket, extraction: Extraction, fields: tuple[str, ...], now
         setattr(ticket, field, getattr(extraction, field))
     ticket.keywords = list(extraction.keywords)
     ticket.flags = list(dict.fromkeys([*ticket.flags, *extraction.flags]))
+    ticket.confidential = CONFIDENTIAL in ticket.flags
     ticket.updated_at = now
 
 
@@ -221,6 +196,7 @@ def _explain(
     data = {
         "fields": {field: getattr(ticket, field) for field in fields},
         "flags": ticket.flags,
+        "keywords": ticket.keywords,
         "transcript_version": transcript.version if transcript else None,
         "clocks": site.clocks(ticket.tier, ticket.overlay),
     }

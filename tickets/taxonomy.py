@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,7 @@ from tickets.phrases import Phrase, PhraseSet
 
 Tier = Literal["T1", "T2", "T3", "T4"]
 TicketType = Literal["enquiry", "help", "complaint", "report", "suggestion", "praise"]
+TYPES: tuple[TicketType, ...] = get_args(TicketType)
 PhraseText = Annotated[str, Field(pattern=r"^[^*\s]+(\*[^*\s]+)*$", max_length=30)]
 PhraseTable = dict[Annotated[int, Field(ge=1, le=4)], list[PhraseText]]
 Clock = Annotated[str, Field(pattern=r"^[1-9][0-9]*(min|h|d|wd)$")]

@@ -1,11 +1,11 @@
 """Queries for units."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hotline.errors import NotFoundError
+from hotline.errors import InvalidInputError, NotFoundError
 from tickets.models import Unit
 
 
@@ -20,3 +20,11 @@ def unit_by_code(session: Session, code: str) -> Unit:
 def all_units(session: Session) -> Sequence[Unit]:
     """All units, by code."""
     return session.scalars(select(Unit).order_by(Unit.code)).all()
+
+
+def check_units(session: Session, codes: Collection[str]) -> None:
+    """Raises `InvalidInputError` naming the codes that are no unit, or of one that is active no more."""
+    known = set(session.scalars(select(Unit.code).where(Unit.code.in_(codes), Unit.active)))
+    unknown = sorted(set(codes) - known)
+    if unknown:
+        raise InvalidInputError(f"没有这些承办单位，或已停用：{'、'.join(unknown)}")

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from ingest_rig import Site, leave_call, make_site
 from sqlalchemy import select
+from ticket_people import give, seed_units
 
 from hotline.commands import Command, MemoryCommands, Outcome
 from hotline.db import Database
 from hotline.errors import ConflictError, NotFoundError, UnavailableError
 from hotline.settings import Settings
+from tickets.commands import load_desk
 from tickets.lifecycle import Command as Step
 from tickets.models import Ticket
-from tickets.service import change_state
 from tickets.survey import start_survey
 from tickets.survey_jobs import SurveyJobs
 from tickets.survey_models import Survey, SurveyAnswer, SurveyAttempt
@@ -104,11 +105,11 @@ class Desk:
         self.site.ingest(f"n1/{call_id}.jsonl")
 
     def step(self, *steps: Step) -> None:
-        plan = load_survey(self.site.settings)
+        desk = load_desk(self.site.settings)
         with self.site.database.transaction() as session:
             ticket = session.scalars(select(Ticket)).one()
             for step in steps:
-                change_state(session, ticket, step, survey=plan, now=self.site.clock.now(), actor="li", reason="因为")
+                give(session, ticket, step, desk=desk, now=self.site.clock.now())
 
 
 @pytest.fixture
@@ -117,6 +118,8 @@ def desk(database: Database, settings: Settings, tmp_path: Path) -> Desk:
     leave_call(site)
     site.ingest()
     site.clock.at = TUESDAY
+    with database.transaction() as session:
+        seed_units(session)
     desk = Desk(site, Outbox())
     desk.step(Step.DISPATCH, Step.SIGN_IN, Step.SUBMIT, Step.APPROVE)
     return desk
@@ -265,7 +268,7 @@ def test_each_pass_of_a_ticket_has_its_own_survey(desk: Desk) -> None:
     desk.step(Step.REDO, Step.SIGN_IN, Step.SUBMIT, Step.APPROVE)
     assert (desk.survey().pass_number, desk.survey().state) == (2, "scheduled")
     assert desk.ticket().events[-2].kind == "approve"
-    assert desk.ticket().events[-2].actor == "li"
+    assert desk.ticket().events[-2].actor == "shen"
 
 
 def test_a_person_may_start_one_and_it_is_the_open_one_where_there_is_one(desk: Desk) -> None:
@@ -286,7 +289,7 @@ def test_who_left_no_number_cannot_be_asked(desk: Desk) -> None:
         with pytest.raises(ConflictError, match="没有可以拨打的联系电话"):
             start_survey(session, ticket.number, plan=plan, now=TUESDAY, actor="cli")
         ticket.state = "to_review"
-        change_state(session, ticket, Step.APPROVE, survey=plan, now=TUESDAY)
+        give(session, ticket, Step.APPROVE, desk=load_desk(desk.site.settings), now=TUESDAY)
     assert desk.survey().state == "not_reached"
     assert desk.event_kinds()[-2:] == ["survey_scheduled", "survey_not_reached"]
     assert desk.sweep() == []

@@ -72,11 +72,13 @@ def test_refusal_names_the_state_the_command_and_what_is_possible() -> None:
     with pytest.raises(ConflictError) as caught:
         next_state(State.TO_DISPATCH, Command.CLOSE)
     assert caught.value.message == "工单待派单，不能办结"
-    assert caught.value.hint == "可以：派单"
+    assert caught.value.hint == "可以：退回受理、派单"
 
 
 def test_nothing_is_possible_after_an_ending_and_everything_else_goes_on() -> None:
-    assert {state for state in State if not allowed_commands(state)} == ENDINGS
+    moves = {state for (state, _), after in TRANSITIONS.items() if after is not state}
+    assert set(State) - moves == ENDINGS
+    assert allowed_commands(State.ARCHIVED) == ()
 
 
 def test_every_state_can_be_reached_and_every_command_is_used() -> None:
