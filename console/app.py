@@ -10,6 +10,8 @@ from starlette.staticfiles import StaticFiles
 
 from asr.engines.loading import read_model_info
 from console import errors
+from console.api.app import PATH as API_PATH
+from console.api.app import create_api, share
 from console.context import ConsoleContext
 from console.headers import SecurityHeaders
 from console.pages import access, audit, exports, health, live, recordings, reviews, search, tickets
@@ -56,6 +58,9 @@ def create_app(context: ConsoleContext) -> FastAPI:
     errors.install(app)
     for page in (health, access, tickets, exports, reviews, search, live, recordings, audit):
         app.include_router(page.router)
+    api = create_api(context.settings)
+    share(api, app)
+    app.mount(API_PATH, api)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 

@@ -20,7 +20,18 @@ TYPES = {
     "suggestion": "建议",
     "praise": "表扬",
 }
-CHANNELS = {"phone": "电话", "web": "网络", "leader": "领导接听"}
+CHANNELS = {
+    "phone": "电话",
+    "web": "网络",
+    "leader": "领导接听",
+    "app": "移动应用",
+    "wechat": "微信",
+    "visit": "来访",
+    "letter": "来信",
+    "transfer": "上级转办",
+    "open311": "Open311",
+    "import": "旧系统",
+}
 TIERS = {"T1": "T1 安全应急", "T2": "T2 民生急需", "T3": "T3 一般", "T4": "T4 复杂"}
 OVERLAYS = {"coal_to_electric": "煤改电维修时限"}
 FLAGS = {
@@ -53,6 +64,7 @@ AUDIT_ACTIONS = {
     "edit": "修改转写",
     "restore": "恢复转写版本",
     "confirm": "确认转写",
+    "api_refused": "接口密钥无效",
 }
 CHANGES = {
     "text": "改文字",

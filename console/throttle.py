@@ -17,12 +17,17 @@ class Throttle:
         self._lock = threading.Lock()
         self._times: dict[str, deque[datetime]] = {}
 
-    def admit(self, who: str, now: datetime) -> None:
-        """Counts one; raises `TooManyRequestsError` where it is too many."""
+    def admit(self, who: str, now: datetime, *, per_minute: int | None = None) -> None:
+        """Counts one; raises `TooManyRequestsError` where it is too many. `per_minute`: of this person, if another."""
+        most = self._per_minute if per_minute is None else per_minute
         with self._lock:
             for name in [name for name, times in self._times.items() if times[-1] <= now - WINDOW]:
                 del self._times[name]
-            times = self._times.setdefault(who, deque(maxlen=self._per_minute))
-            if len(times) == self._per_minute and times[0] > now - WINDOW:
-                raise TooManyRequestsError(f"每分钟最多 {self._per_minute} 次", hint="请稍候再试")
+            times = self._times.get(who, deque())
+            while times and times[0] <= now - WINDOW:
+                times.popleft()
+            if len(times) >= most:
+                wait_s = (times[0] + WINDOW - now).total_seconds()
+                raise TooManyRequestsError(f"每分钟最多 {most} 次", hint="请稍候再试", retry_after_s=wait_s)
             times.append(now)
+            self._times[who] = times

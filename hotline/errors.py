@@ -27,7 +27,11 @@ class ConflictError(HotlineError):
 
 
 class TooManyRequestsError(HotlineError):
-    """The person asks more often than is allowed; waiting helps."""
+    """The person asks more often than is allowed; waiting for `retry_after_s` seconds helps."""
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float = 60.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class ConfigurationError(HotlineError):

@@ -37,6 +37,7 @@ from hotline.settings_sections import (
     BUNDLED_MODEL,
     MAX_NODE_LENGTH,
     MAX_PORT,
+    ApiSettings,
     AsrSettings,
     ConsoleSettings,
     DialPlanSettings,
@@ -95,6 +96,7 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     privacy: PrivacySettings = PrivacySettings()
     console: ConsoleSettings = ConsoleSettings()
+    api: ApiSettings = ApiSettings()
 
     @field_validator("timezone")
     @classmethod

@@ -413,6 +413,21 @@ class ConsoleSettings(Section):
     private_key: Path | None = None
 
 
+class ApiSettings(Section):
+    """The interface for programs (/api/v1)."""
+
+    per_minute: int = Field(
+        120, ge=1, le=100_000, description="requests of a key in a minute, where it has no own rate"
+    )
+    refusals_per_minute: int = Field(
+        20, ge=1, description="wrong keys of an address in a minute that are looked at; one more gets 429"
+    )
+    page_size: int = Field(50, ge=1, le=1000, description="tickets on a page, where the request does not say")
+    max_page_size: int = Field(200, ge=1, le=1000, description="most tickets on a page")
+    max_body_bytes: int = Field(65_536, ge=1024, le=16 << 20, description="largest body of a request")
+    idempotency_hours: float = Field(24.0, gt=0, description="how long a request is known by its Idempotency-Key")
+
+
 def check_address(url: str, *schemes: str) -> str:
     """`url` where it is empty or an address under one of `schemes`."""
     problem = f"must be an address that starts with {' or '.join(schemes)}"

@@ -19,7 +19,10 @@ class TicketCounter(Base):
 
 
 class TicketNumber(Base):
-    """A number given to a call. Gap-free per day: (day, serial) is unique and serials are taken in order."""
+    """A number given to a call, or without one to a demand of another channel.
+
+    Gap-free per day: (day, serial) is unique and serials are taken in order.
+    """
 
     __tablename__ = "ticket_numbers"
     __table_args__ = (UniqueConstraint("day", "serial"),)
@@ -28,7 +31,7 @@ class TicketNumber(Base):
     day: Mapped[str] = mapped_column(String(8))
     serial: Mapped[int]
     lookup_code: Mapped[str] = mapped_column(String(6))
-    call_id: Mapped[str] = mapped_column(String(32), unique=True)
+    call_id: Mapped[str | None] = mapped_column(String(32), unique=True)
     assigned_at: Mapped[datetime]
 
 

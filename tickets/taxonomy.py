@@ -1,5 +1,6 @@
 """The site's category tree with its phrases, ticket types, emergencies and overlays (`taxonomy.yaml`)."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,15 @@ class Taxonomy:
     types: dict[str, PhraseSet]
     emergencies: tuple[Emergency, ...]
     overlays: tuple[Overlay, ...]
+
+
+def category_code(name: str) -> str:
+    """A short code of a category for other systems; it stays as long as the name does.
+
+    >>> category_code("市政园林/路灯")
+    'c00d3377'
+    """
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def load_taxonomy(path: Path) -> Taxonomy:

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 import asr.models  # noqa: F401 - these fill Base.metadata
+import console.api.models
 import console.models  # noqa: F401
 import recordings.loose_files
 import recordings.models
