@@ -24,6 +24,7 @@ from hotline.cli_recordings import app as recordings_app
 from hotline.cli_retention import hold_app, retention_app
 from hotline.cli_search import app as search_app
 from hotline.cli_survey import app as survey_app
+from hotline.cli_tickets import app as tickets_app
 from hotline.cli_trunks import trunks
 from hotline.cli_units import app as units_app
 from hotline.cli_words import app as words_app
@@ -52,6 +53,7 @@ app.add_typer(hold_app, name="hold")
 app.add_typer(models_app, name="models")
 app.add_typer(recordings_app, name="recordings")
 app.add_typer(places_app, name="places")
+app.add_typer(tickets_app, name="tickets")
 app.add_typer(units_app, name="units")
 app.add_typer(words_app, name="words")
 app.add_typer(search_app, name="search")

@@ -1,16 +1,26 @@
 """Units, people and the usual words of commands, for tests that take tickets through their life."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from console_seed import seed_heating_call
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hotline.db import Database
 from tickets.commands import CommandRequest, Desk, Outcome, perform
-from tickets.lifecycle import Command
+from tickets.events import record_event
+from tickets.lifecycle import Command, State
 from tickets.models import Ticket, Unit
+from tickets.projection import DEFAULTS, differences
+from tickets.replay import row_of
+from tickets.repository import lock_ticket
 from tickets.roles import Actor, Role
 
+MONDAY = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)  # 9:30 at the site
+NUMBER = "YQ20260105000011"
 TOWN, BUREAU, COMPANY, OFFICE = "zsy", "cgw", "rl", "qb"
 UNITS = {
     TOWN: ("张山营镇", "town"),
@@ -93,3 +103,57 @@ def give(
         expected_version=expected_version,
     )
     return perform(session, ticket, request, actor=actor or who, desk=desk, now=now)
+
+
+_EXTRACTED = {
+    *("category", "type", "tier", "overlay", "title", "content", "caller_name", "phone", "place", "address"),
+    *("town", "community"),
+}
+
+
+def add_ticket(session: Session, number: str, call_id: str) -> Ticket:
+    """A ticket of tier T2 with the promise of heaters, accepted a minute ago."""
+    ticket = seed_heating_call(session, None, now=MONDAY - timedelta(minutes=1), call_id=call_id, number=number)
+    for event in ticket.events:
+        session.delete(event)
+    session.flush()
+    session.expire(ticket, ["events"])
+    ticket.state, ticket.flags, ticket.keywords = State.TO_DISPATCH.value, [], []
+    ticket.tier, ticket.overlay = "T2", "coal_to_electric"
+    at = MONDAY - timedelta(minutes=1)
+    ticket.created_at = ticket.updated_at = at
+    data = {"number": number, "call_id": call_id, "channel": ticket.channel}
+    record_event(session, ticket, "created", now=at, data=data)
+    fields = {name: getattr(ticket, name) for name in DEFAULTS if name in _EXTRACTED}
+    record_event(session, ticket, "fields_extracted", now=at, data={"fields": fields, "flags": [], "keywords": []})
+    record_event(session, ticket, "accepted", now=at, data={"from": "accepting", "to": "to_dispatch"})
+    return ticket
+
+
+@dataclass
+class Counter:
+    """A ticket and the time at the counter; each command comes a minute after the one before."""
+
+    database: Database
+    desk: Desk
+    now: datetime = MONDAY
+
+    def give(self, *commands: Command, **options: Any) -> Outcome:
+        with self.database.transaction() as session:
+            for command in commands:
+                self.now += timedelta(minutes=1)
+                ticket = lock_ticket(session, options.pop("number", NUMBER), None)
+                outcome = give(session, ticket, command, desk=self.desk, now=self.now, **options)
+        return outcome
+
+    def ticket(self, number: str = NUMBER) -> Ticket:
+        with self.database.reading() as session:
+            ticket = session.scalars(select(Ticket).where(Ticket.number == number)).one()
+            _ = ticket.events, ticket.units, ticket.evidence
+            return ticket
+
+    def agrees(self) -> None:
+        """The row is what its events say."""
+        with self.database.reading() as session:
+            for ticket in session.scalars(select(Ticket)):
+                assert differences(row_of(session, ticket), ticket.events) == {}

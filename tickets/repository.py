@@ -89,6 +89,12 @@ def tickets_after(session: Session, ticket_id: int, limit: int) -> Sequence[Tick
     ).all()
 
 
+def numbers_to_check(session: Session, now: datetime, *, limit: int) -> list[str]:
+    """The tickets whose deadlines are to be looked at by now, the longest waiting first."""
+    query = select(Ticket.number).where(Ticket.check_at <= now).order_by(Ticket.check_at).limit(limit)
+    return list(session.scalars(query))
+
+
 def edited_fields(session: Session, ticket_id: int) -> set[str]:
     """The fields that a person put right."""
     query = select(TicketEvent.data).where(TicketEvent.ticket_id == ticket_id, TicketEvent.kind == Command.EDIT.value)

@@ -15,7 +15,9 @@ from hotline.valkey_commands import open_commands
 from hotline.wiring.database import open_database
 from recordings.jobs import RecordingJobs
 from recordings.store import open_store
+from tickets.commands import load_desk
 from tickets.jobs import TicketJobs
+from tickets.reminders import ReminderJobs
 from tickets.retention import Retention, RetentionJobs
 from tickets.second_pass_job import SecondPassJobs
 from tickets.survey_jobs import SurveyJobs
@@ -46,6 +48,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     retention = Retention(settings=settings, database=database, store=store, purge_log=purge_log, clock=clock)
     retention_jobs = RetentionJobs(retention, settings=settings, database=database, jobs=jobs, clock=clock)
     functions |= retention_jobs.functions()
+    reminders = ReminderJobs(
+        database=database, jobs=jobs, bus=bus, clock=clock, desk=load_desk(settings), tell=lambda *_: None
+    )
     worker = jobs.run(functions, threads=WORKER_THREADS, urgent_threads=URGENT_THREADS)
     log.info("working on %s", ", ".join(sorted(functions)))
     next_sweep = 0.0
@@ -54,7 +59,13 @@ def run(settings: Settings, stop: threading.Event) -> None:
             bus.put_state("worker", settings.node, {"at": clock.now().isoformat()}, ttl_s=3 * HEARTBEAT_S)
             if clock.monotonic() >= next_sweep:
                 next_sweep = clock.monotonic() + SWEEP_S
-                sweep(ticket_jobs.sweep_spool, survey_jobs.sweep, recording_jobs.sweep, retention_jobs.sweep)
+                sweep(
+                    ticket_jobs.sweep_spool,
+                    reminders.sweep,
+                    survey_jobs.sweep,
+                    recording_jobs.sweep,
+                    retention_jobs.sweep,
+                )
         except UnavailableError as error:
             log.warning("waiting: %s", error)
         stop.wait(HEARTBEAT_S)

@@ -1,22 +1,24 @@
 """Tickets taken through their life by commands, on both databases."""
 
 import threading
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from console_seed import seed_heating_call
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 from ticket_people import (
     BUREAU,
     COMPANY,
     DISPATCHER,
     HANDLER,
     HEAD,
+    MONDAY,
+    NUMBER,
     REVIEWER,
     TOWN,
+    Counter,
+    add_ticket,
     give,
     seed_units,
 )
@@ -27,48 +29,16 @@ from hotline.db import Database
 from hotline.errors import ConflictError, ForbiddenError, HotlineError, InvalidInputError, NotFoundError
 from hotline.settings import Settings
 from tickets.access import Viewer
-from tickets.commands import CHANGED, CommandRequest, Desk, Outcome, execute, load_desk
-from tickets.events import record_event
-from tickets.lifecycle import Command, State
+from tickets.commands import CHANGED, CommandRequest, execute, load_desk
+from tickets.lifecycle import Command
 from tickets.models import Ticket, Unit
-from tickets.projection import DEFAULTS, differences
+from tickets.projection import differences
 from tickets.replay import row_of
 from tickets.repository import lock_ticket, readers_of
 from tickets.roles import SYSTEM_ACTOR, Actor, Role
 
-MONDAY = datetime(2026, 1, 5, 1, 30, tzinfo=UTC)  # 9:30 at the site
-NUMBER = "YQ20260105000011"
 TO_HANDLING = (Command.DISPATCH, Command.SIGN_IN)
 TO_CALL_BACK = (*TO_HANDLING, Command.SUBMIT, Command.APPROVE)
-
-
-@dataclass
-class Counter:
-    """A ticket and the time at the counter; each command comes a minute after the one before."""
-
-    database: Database
-    desk: Desk
-    now: datetime = MONDAY
-
-    def give(self, *commands: Command, **options: Any) -> Outcome:
-        with self.database.transaction() as session:
-            for command in commands:
-                self.now += timedelta(minutes=1)
-                ticket = lock_ticket(session, options.pop("number", NUMBER), None)
-                outcome = give(session, ticket, command, desk=self.desk, now=self.now, **options)
-        return outcome
-
-    def ticket(self, number: str = NUMBER) -> Ticket:
-        with self.database.reading() as session:
-            ticket = session.scalars(select(Ticket).where(Ticket.number == number)).one()
-            _ = ticket.events, ticket.units, ticket.evidence
-            return ticket
-
-    def agrees(self) -> None:
-        """The row is what its events say."""
-        with self.database.reading() as session:
-            for ticket in session.scalars(select(Ticket)):
-                assert differences(row_of(session, ticket), ticket.events) == {}
 
 
 @pytest.fixture
@@ -76,33 +46,8 @@ def counter(database: Database) -> Counter:
     desk = load_desk(Settings(timezone="Asia/Shanghai"))
     with database.transaction() as session:
         seed_units(session)
-        _add(session, NUMBER, "c0ffee")
+        add_ticket(session, NUMBER, "c0ffee")
     return Counter(database, desk)
-
-
-def _add(session: Session, number: str, call_id: str) -> Ticket:
-    """A ticket of tier T2 with the promise of heaters, accepted a minute ago."""
-    ticket = seed_heating_call(session, None, now=MONDAY - timedelta(minutes=1), call_id=call_id, number=number)
-    for event in ticket.events:
-        session.delete(event)
-    session.flush()
-    session.expire(ticket, ["events"])
-    ticket.state, ticket.flags, ticket.keywords = State.TO_DISPATCH.value, [], []
-    ticket.tier, ticket.overlay = "T2", "coal_to_electric"
-    at = MONDAY - timedelta(minutes=1)
-    ticket.created_at = ticket.updated_at = at
-    data = {"number": number, "call_id": call_id, "channel": ticket.channel}
-    record_event(session, ticket, "created", now=at, data=data)
-    fields = {name: getattr(ticket, name) for name in DEFAULTS if name in _EXTRACTED}
-    record_event(session, ticket, "fields_extracted", now=at, data={"fields": fields, "flags": [], "keywords": []})
-    record_event(session, ticket, "accepted", now=at, data={"from": "accepting", "to": "to_dispatch"})
-    return ticket
-
-
-_EXTRACTED = {
-    *("category", "type", "tier", "overlay", "title", "content", "caller_name", "phone", "place", "address"),
-    *("town", "community"),
-}
 
 
 def test_the_usual_way_fills_the_row_and_its_history(counter: Counter) -> None:
@@ -317,7 +262,7 @@ def test_what_a_person_corrects_becomes_evidence_of_a_person(counter: Counter) -
 def test_a_ticket_is_merged_into_an_open_one(counter: Counter) -> None:
     other = "YQ20260105000026"
     with counter.database.transaction() as session:
-        _add(session, other, "beef")
+        add_ticket(session, other, "beef")
     counter.give(Command.RECONSIDER)
     for into, why in ((NUMBER, "不能并入自己"), ("YQ20260105000099", "没有工单")):
         with pytest.raises(HotlineError, match=why):
