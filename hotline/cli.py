@@ -19,6 +19,7 @@ from hotline.cli_apikey import app as apikey_app
 from hotline.cli_asr import app as asr_app
 from hotline.cli_control import app as control_app
 from hotline.cli_models import app as models_app
+from hotline.cli_notices import app as notices_app
 from hotline.cli_places import app as places_app
 from hotline.cli_recordings import app as recordings_app
 from hotline.cli_retention import hold_app, retention_app
@@ -27,6 +28,7 @@ from hotline.cli_survey import app as survey_app
 from hotline.cli_tickets import app as tickets_app
 from hotline.cli_trunks import trunks
 from hotline.cli_units import app as units_app
+from hotline.cli_webhooks import app as webhooks_app
 from hotline.cli_words import app as words_app
 from hotline.clock import SystemClock
 from hotline.errors import HotlineError, InvalidInputError
@@ -56,6 +58,8 @@ app.add_typer(places_app, name="places")
 app.add_typer(tickets_app, name="tickets")
 app.add_typer(units_app, name="units")
 app.add_typer(words_app, name="words")
+app.add_typer(notices_app, name="notices")
+app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(search_app, name="search")
 app.command(help="显示各条中继：是否注册、服务器是否应答、最近的问题")(trunks)
 ROLES_HELP = (
@@ -127,15 +131,10 @@ def doctor(
     process: Annotated[str, typer.Option(help="只问这个进程是否正常，用于健康检查")] = "",
 ) -> None:
     """Check what the hotline needs and how its trunks are, and say how to mend what is wrong."""
+    from hotline.doctor import examine, examine_process
+
     settings = load_settings()
-    if process:
-        from hotline.findings import examine_process
-
-        findings = [examine_process(process, settings)]
-    else:
-        from hotline.doctor import examine
-
-        findings = examine(settings)
+    findings = [examine_process(process, settings)] if process else examine(settings)
     marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
     for finding in findings:
         out.print(

@@ -24,8 +24,10 @@ log = logging.getLogger(__name__)
 QUEUE = "hotline"
 URGENT_QUEUE = "hotline.urgent"
 LOW_QUEUE = "hotline.low"
+OUTBOX_QUEUE = "hotline.outbox"
 LOW = frozenset({"second_pass", "compress"})  # long jobs that nobody waits for
 URGENT = frozenset({"assign_number", "look_up"})  # the jobs that a caller on the line waits for
+OUTBOX = frozenset({"send_notices", "send_webhooks"})  # jobs that wait for systems outside
 HEARTBEAT_TIMEOUT_MS = 10_000  # a killed worker's jobs are taken over after so long
 POLL_MS = 100
 LEASE_S = HEARTBEAT_TIMEOUT_MS / 1000  # a killed worker's leases have ended when its jobs are taken over
@@ -60,7 +62,7 @@ class ValkeyJobs:
                 Retries(max_retries=max_retries, min_backoff=1_000, max_backoff=60_000),
             ],
         )
-        for queue in (QUEUE, URGENT_QUEUE, LOW_QUEUE):
+        for queue in (QUEUE, URGENT_QUEUE, LOW_QUEUE, OUTBOX_QUEUE):
             self.broker.declare_queue(queue)
 
     def enqueue(self, name: str, **arguments: Any) -> None:
@@ -104,14 +106,26 @@ class ValkeyJobs:
             return bool(self._client.exists(LEASE_PREFIX + key))
 
     def run(
-        self, functions: Mapping[str, JobFunction], *, threads: int, urgent_threads: int = 1, low_threads: int = 1
+        self,
+        functions: Mapping[str, JobFunction],
+        *,
+        threads: int,
+        urgent_threads: int = 1,
+        low_threads: int = 1,
+        outbox_threads: int = 2,
     ) -> "Workers":
         """Starts worker threads for `functions` (name -> function of keyword arguments); stop them with `.stop()`."""
         for name, function in functions.items():
             dramatiq.Actor(
                 function, broker=self.broker, actor_name=name, queue_name=_queue_of(name), priority=0, options={}
             )
-        return Workers(self.broker, {QUEUE: threads, URGENT_QUEUE: urgent_threads, LOW_QUEUE: low_threads})
+        counts = {
+            QUEUE: threads,
+            URGENT_QUEUE: urgent_threads,
+            LOW_QUEUE: low_threads,
+            OUTBOX_QUEUE: outbox_threads,
+        }
+        return Workers(self.broker, counts)
 
 
 class Workers:
@@ -135,7 +149,8 @@ class Workers:
 
 
 def _queue_of(name: str) -> str:
-    return URGENT_QUEUE if name in URGENT else LOW_QUEUE if name in LOW else QUEUE
+    queues = ((URGENT, URGENT_QUEUE), (LOW, LOW_QUEUE), (OUTBOX, OUTBOX_QUEUE))
+    return next((queue for names, queue in queues if name in names), QUEUE)
 
 
 @contextlib.contextmanager

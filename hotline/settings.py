@@ -33,6 +33,7 @@ from pydantic_settings import (
 
 from hotline.errors import ConfigurationError
 from hotline.settings_errors import explain, not_json
+from hotline.settings_notices import NoticeSettings, WebhookSettings
 from hotline.settings_sections import (
     BUNDLED_MODEL,
     MAX_NODE_LENGTH,
@@ -92,6 +93,8 @@ class Settings(BaseSettings):
     asr: AsrSettings = AsrSettings()
     tickets: TicketSettings = TicketSettings()
     surveys: SurveySettings = SurveySettings()
+    notices: NoticeSettings = NoticeSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     review: ReviewSettings = ReviewSettings()
     search: SearchSettings = SearchSettings()
     privacy: PrivacySettings = PrivacySettings()

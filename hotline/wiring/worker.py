@@ -17,6 +17,7 @@ from recordings.jobs import RecordingJobs
 from recordings.store import open_store
 from tickets.commands import load_desk
 from tickets.jobs import TicketJobs
+from tickets.notices.jobs import NoticeJobs
 from tickets.reminders import ReminderJobs
 from tickets.retention import Retention, RetentionJobs
 from tickets.second_pass_job import SecondPassJobs
@@ -47,10 +48,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
     )
     retention = Retention(settings=settings, database=database, store=store, purge_log=purge_log, clock=clock)
     retention_jobs = RetentionJobs(retention, settings=settings, database=database, jobs=jobs, clock=clock)
-    functions |= retention_jobs.functions()
     reminders = ReminderJobs(
         database=database, jobs=jobs, bus=bus, clock=clock, desk=load_desk(settings), tell=lambda *_: None
     )
+    notice_jobs = NoticeJobs(settings=settings, database=database, jobs=jobs, clock=clock, stop=stop)
+    functions |= retention_jobs.functions() | notice_jobs.functions()
     worker = jobs.run(functions, threads=WORKER_THREADS, urgent_threads=URGENT_THREADS)
     log.info("working on %s", ", ".join(sorted(functions)))
     next_sweep = 0.0
@@ -63,6 +65,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
                     ticket_jobs.sweep_spool,
                     reminders.sweep,
                     survey_jobs.sweep,
+                    notice_jobs.sweep,
                     recording_jobs.sweep,
                     retention_jobs.sweep,
                 )
