@@ -17,6 +17,7 @@ from rich.table import Table
 from hotline import __version__
 from hotline.cli_apikey import app as apikey_app
 from hotline.cli_asr import app as asr_app
+from hotline.cli_catalogue import app as catalogue_app
 from hotline.cli_control import app as control_app
 from hotline.cli_models import app as models_app
 from hotline.cli_notices import app as notices_app
@@ -57,6 +58,7 @@ app.add_typer(recordings_app, name="recordings")
 app.add_typer(places_app, name="places")
 app.add_typer(tickets_app, name="tickets")
 app.add_typer(units_app, name="units")
+app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(words_app, name="words")
 app.add_typer(notices_app, name="notices")
 app.add_typer(webhooks_app, name="webhooks")

@@ -118,7 +118,7 @@ def closest(name: str, known: Iterable[str]) -> str:
     """The known name that was probably meant, empty where none is close."""
     from rapidfuzz import fuzz, process
 
-    found = process.extractOne(name, list(known), scorer=fuzz.WRatio, score_cutoff=50)
+    found = process.extractOne(name, list(known), scorer=fuzz.ratio, score_cutoff=50)
     return found[0] if found else ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
@@ -150,15 +150,20 @@ def test_old_excel_files_and_damaged_ones_are_refused_in_words() -> None:
     assert "已损坏" in refusal(out.getvalue())
 
 
+WORKBOOK = workbook([["代码", "名称"], ["a", "甲"]])
+
+
+@settings(deadline=None)  # the clock on the wall is not what is tested
 @given(st.data())
 def test_a_workbook_with_bytes_changed_is_read_or_refused(data: st.DataObject) -> None:
-    whole = bytearray(workbook([["代码", "名称"], ["a", "甲"]]))
+    whole = bytearray(WORKBOOK)
     for _ in range(data.draw(st.integers(1, 8))):
         whole[data.draw(st.integers(4, len(whole) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(InvalidInputError):
         read(bytes(whole))
 
 
+@settings(deadline=None)  # the clock on the wall is not what is tested
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for given_bytes in (data, "代码,名称\n".encode() + data):
@@ -171,6 +176,7 @@ TEXTS = st.text(st.characters(categories=("L", "N", "P", "S"), include_character
 )
 
 
+@settings(deadline=None)  # the clock on the wall is not what is tested
 @given(st.lists(st.tuples(TEXTS.filter(lambda text: bool(text) and text[0] != "#"), TEXTS, TEXTS), max_size=10))
 def test_what_is_written_is_read_again(rows: list[tuple[str, str, str]]) -> None:
     header = [column.names[0] for column in COLUMNS]

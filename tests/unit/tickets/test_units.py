@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotline.db import Database
@@ -66,12 +66,14 @@ UNITS = st.lists(
 )
 
 
+@settings(deadline=None)  # the clock on the wall is not what is tested
 @given(UNITS)
 def test_a_table_that_is_written_says_the_same_units(units: list[UnitData]) -> None:
     found = parse_units(read_sheet(write_xlsx("单位", HEADER, unit_cells(units)), COLUMNS, BOUNDS))
     assert found == UnitList(tuple(units), ())
 
 
+@settings(deadline=None)  # the clock on the wall is not what is tested
 @given(UNITS, UNITS)
 def test_importing_again_changes_nothing(known: list[UnitData], given_units: list[UnitData]) -> None:
     try:
