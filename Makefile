@@ -23,7 +23,7 @@ serve: $(RUNTIME) ## run the hotline on this machine until Ctrl-C
 
 test: $(DEV) ## run all tests; as root also installs the Debian packages they use
 	@tools/install-debian-packages
-	@exec $(BIN)/python -m pytest -rs $(ARGS)
+	@exec $(BIN)/python -m pytest -n 2 -rs $(ARGS)
 
 lint: $(DEV) ## style, formatting, types, import layers
 	@$(BIN)/ruff check .

@@ -133,10 +133,15 @@ def doctor(
     process: Annotated[str, typer.Option(help="只问这个进程是否正常，用于健康检查")] = "",
 ) -> None:
     """Check what the hotline needs and how its trunks are, and say how to mend what is wrong."""
-    from hotline.doctor import examine, examine_process
-
     settings = load_settings()
-    findings = [examine_process(process, settings)] if process else examine(settings)
+    if process:
+        from hotline.findings import examine_process
+
+        findings = [examine_process(process, settings)]
+    else:
+        from hotline.doctor import examine
+
+        findings = examine(settings)
     marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
     for finding in findings:
         out.print(

@@ -7,10 +7,8 @@ import resource
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from asr.capacity import STATE, announcements
 from asr.engines.loading import check_model
@@ -21,8 +19,8 @@ from hotline.cli_trunks import STATE_NAMES
 from hotline.clock import SystemClock
 from hotline.db import Database
 from hotline.errors import HotlineError, UnavailableError
+from hotline.findings import Finding, examine_process
 from hotline.limits import descriptors_needed
-from hotline.probes import PROCESSES, probe
 from hotline.settings import Settings, mask_url
 from ivr.announcements.prompts import PromptLibrary
 from ivr.media.engine import NICE
@@ -40,16 +38,6 @@ CGROUPS = Path("/proc/self/cgroup")
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 TIMEX_BYTES = 512  # more than any kernel's struct timex
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The state of one thing; `hint` says how to mend it."""
-
-    level: Literal["ok", "warning", "error"]
-    subject: str
-    message: str
-    hint: str = ""
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -84,20 +72,6 @@ def examine(settings: Settings) -> list[Finding]:
             hint = "改正文件或目录的属主和权限，或换一个 data_dir"
             findings.append(Finding("error", check.__name__.strip("_"), str(error), hint))
     return findings
-
-
-def examine_process(process: str, settings: Settings) -> Finding:
-    """Whether one running process does its work."""
-    if process not in PROCESSES:
-        return Finding("error", process, "没有这个进程", f"可选: {', '.join(PROCESSES)}")
-    bus = ValkeyBus(settings.effective_valkey_url())
-    try:
-        probe(process, settings, bus)
-    except UnavailableError as error:
-        return Finding("error", process, error.message, "看它的日志；`hotline serve` 会自动重启它")
-    finally:
-        bus.close()
-    return Finding("ok", process, "正常")
 
 
 def may_raise_priority(nice_limit: int, *, superuser: bool) -> bool:

@@ -322,6 +322,7 @@ class TicketSettings(Section):
     gazetteer_path: Path = PACKAGE_ROOT / "tickets/data/gazetteer.yaml"
     deadlines_path: Path = PACKAGE_ROOT / "tickets/data/deadlines.yaml"
     retention_path: Path = Field(PACKAGE_ROOT / "tickets/data/retention.yaml", description="how long what is kept")
+    rates_path: Path = Field(PACKAGE_ROOT / "tickets/data/rates.yaml", description="how the three rates are reckoned")
     calendar_path: Path | None = Field(None, description="YAML: the site's own days off and working days")
     duty_hours: Names = Field(("08:30-18:00",), description="of a working day; what a clock of working days counts")
     max_redos: int = Field(

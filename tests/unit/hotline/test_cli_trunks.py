@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from hotline.bus import ValkeyBus
 from hotline.cli import app
-from hotline.doctor import Finding, examine
+from hotline.doctor import examine
+from hotline.findings import Finding
 from hotline.settings import Settings
 from hotline.settings_sections import TrunkSettings
 from ivr.trunks.status import Trouble, TrunkState, TrunkStatus

@@ -17,13 +17,12 @@ from pydantic import SecretStr
 from hotline import doctor
 from hotline.clock import ManualClock
 from hotline.doctor import (
-    Finding,
     clock_synchronized,
     examine,
-    examine_process,
     in_autogroup,
     may_raise_priority,
 )
+from hotline.findings import Finding, examine_process
 from hotline.settings import Settings
 from hotline.settings_sections import BUNDLED_MODEL
 from ivr.media.engine import NICE
