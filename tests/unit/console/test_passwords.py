@@ -1,4 +1,5 @@
 import pytest
+from argon2 import extract_parameters
 
 from console import passwords
 from console.passwords import check_password, check_username, hash_password, verify_password
@@ -60,3 +61,8 @@ def test_an_unknown_user_costs_a_whole_hash(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(passwords, "_HASHER", Counting())
     assert verify_password(None, "anything") is False
     assert checked[0].startswith("$argon2id$")
+
+
+def test_the_hash_of_nobody_costs_what_a_hash_of_ours_costs() -> None:
+    ours, nobody = (extract_parameters(stored) for stored in (hash_password("correct horse"), passwords._NOBODY))
+    assert nobody == ours
