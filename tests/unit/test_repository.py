@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,12 @@ def test_locks_agree_on_each_version() -> None:
             key = f"{canonicalize_name(requirement.name)} {requirement.marker or ''}"
             versions.setdefault(key, set()).add(str(requirement.specifier))
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+def test_every_module_of_the_tests_has_a_name_of_its_own() -> None:
+    """They are imported by that name alone: two of one name are an error, but only in a run of both."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert [name for name, count in names.items() if count > 1 and name != "conftest.py"] == []
 
 
 def _scripts() -> list[Path]:
