@@ -20,6 +20,7 @@ from console.stream import EventHub
 from console.throttle import Throttle
 from hotline.errors import ConfigurationError
 from hotline.settings import Settings
+from tickets.commands import load_desk
 from tickets.service import load_site_data
 from tickets.working_time import load_working_time
 
@@ -53,6 +54,7 @@ def create_app(context: ConsoleContext) -> FastAPI:
     app.state.templates = make_environment(context.settings.zone)
     app.state.site = load_site_data(context.settings.tickets)
     app.state.working = load_working_time(context.settings)
+    app.state.desk = load_desk(context.settings)
     app.state.searches = Throttle(context.settings.search.per_minute)
     app.state.demo_model = uses_demo_model(context.settings)
     errors.install(app)

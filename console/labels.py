@@ -88,7 +88,14 @@ FIELDS = {
     "overlay": "专项时限",
     "emergency": "紧急",
 }
-SOURCES = {"transcript": "通话转写", "caller_id": "来电号码", "rule": "规则", "alarm": "通话警报", "default": "默认值"}
+SOURCES = {
+    "transcript": "通话转写",
+    "text": "来件文字",
+    "caller_id": "来电号码",
+    "rule": "规则",
+    "alarm": "通话警报",
+    "default": "默认值",
+}
 EVENT_KINDS = {
     "created": "创建工单",
     "fields_extracted": "自动提取要素",

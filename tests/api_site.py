@@ -8,6 +8,7 @@ import httpx
 from console_seed import seed_heating_call
 
 from console.api.key_service import add_key
+from console.api.problems import KINDS
 from console.api.scopes import Scope
 from console.app import create_app
 from console.context import ConsoleContext
@@ -85,3 +86,13 @@ async def program(context: ConsoleContext, key: str = "") -> AsyncIterator[httpx
 def numbers(page: httpx.Response) -> Sequence[str]:
     """The tickets of a page."""
     return [item["number"] for item in page.json()["items"]]
+
+
+def assert_problem(response: httpx.Response, status: int) -> None:
+    """An error says what it is, in the form of RFC 9457."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert (body["status"], body["type"]) == (status, f"/api/v1/docs#{KINDS[status][0]}")
+    assert body["title"]
+    assert body["detail"]

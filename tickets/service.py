@@ -66,10 +66,17 @@ def assign_number(
     known = repository.number_of_call(session, call_id)
     if known is not None:
         return known
+    return next_number(session, call_id=call_id, prefix=prefix, lookup_code=lookup_code, now=now, zone=zone)
+
+
+def next_number(
+    session: Session, *, prefix: str, lookup_code: str, now: datetime, zone: ZoneInfo, call_id: str | None = None
+) -> TicketNumber:
+    """The next number of the local day, for a demand without a call unless one is named."""
     day = now.astimezone(zone).date()
     counter = repository.lock_counter(session, day_text(day))
-    known = repository.number_of_call(session, call_id)  # another writer may have been before us at the lock
-    if known is not None:
+    known = repository.number_of_call(session, call_id) if call_id is not None else None
+    if known is not None:  # another writer was before us at the lock
         return known
     counter.last_serial += 1
     number = TicketNumber(

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from console.api import catalogue, docs, problems, tickets
+from console.api import catalogue, changes, docs, problems, tickets
 from console.api.body_limit import FRAMEWORKS_LIMIT, BodyLimit
 from console.api.problems import Problem, documented
 from console.throttle import Throttle
@@ -40,7 +40,7 @@ def create_api(settings: Settings) -> FastAPI:
     app.state.key_rates = Throttle(settings.api.per_minute)
     app.state.key_failures = Throttle(settings.api.refusals_per_minute)
     problems.install(app)
-    for part in (tickets, catalogue, docs):
+    for part in (tickets, changes, catalogue, docs):
         app.include_router(part.router)
     original = app.openapi
 
@@ -58,5 +58,5 @@ def create_api(settings: Settings) -> FastAPI:
 
 def share(app: FastAPI, parent: FastAPI) -> None:
     """Gives a mounted application what the endpoints of its parent work with."""
-    for name in ("context", "templates", "site", "working", "demo_model"):
+    for name in ("context", "templates", "site", "working", "desk", "demo_model"):
         setattr(app.state, name, getattr(parent.state, name))

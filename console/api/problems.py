@@ -1,6 +1,7 @@
 """Where errors of the interface become HTTP: `application/problem+json` (RFC 9457), naming each wrong field."""
 
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -25,7 +26,9 @@ class KeyReusedError(InvalidInputError):
 
 
 class ChangedError(ConflictError):
-    """If-Match names a version that the ticket no longer has."""
+    """If-Match names a version that the ticket no longer has; `version` is the one it has."""
+
+    version: int = 0
 
 
 class VersionRequiredError(InvalidInputError):
@@ -190,11 +193,21 @@ def _expected(_request: Request, error: Exception) -> JSONResponse:
     return problem(status, detail, hint=hint, version=getattr(error, "version", None), headers=headers)
 
 
-def refused(_request: Request, error: Exception) -> JSONResponse:
+def refused(request: Request, error: Exception) -> JSONResponse:
     """What the framework or the body's bound refuses."""
     assert isinstance(error, HTTPException)
+    headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
     details = {404: "没有这个地址", 405: "这个地址不支持此操作", 413: "提交的内容过大"}
-    return problem(error.status_code, details.get(error.status_code, "请求无法处理"), headers=error.headers)
+    return problem(error.status_code, details.get(error.status_code, "请求无法处理"), headers=headers)
+
+
+def _methods(request: Request) -> str:
+    """What an address takes; the framework tells it of the first operation alone."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    for template, operations in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
+            return ", ".join(sorted(method.upper() for method in operations))
+    return "GET"
 
 
 def _invalid_request(_request: Request, error: Exception) -> JSONResponse:

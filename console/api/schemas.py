@@ -1,5 +1,6 @@
 """What the interface says and takes: models with examples."""
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -20,6 +21,11 @@ def _written(value: object) -> object:
     """Only the form of RFC 3339: the library would take numbers as seconds since 1970 as well."""
     if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d", value):
         raise ValueError("not of the form 2026-01-05T09:30:00+08:00")
+    return value
+
+
+def _encodable(value: dict[str, Any]) -> dict[str, Any]:
+    json.dumps(value, ensure_ascii=False).encode()  # a half of a surrogate pair is no text: a ValueError
     return value
 
 
@@ -196,7 +202,9 @@ class CommandIn(BaseModel):
     )
 
     command: Command
-    arguments: dict[str, Any] = Field({}, description="见 GET /commands", max_length=30)
+    arguments: Annotated[dict[str, Any], AfterValidator(_encodable)] = Field(
+        {}, description="见 GET /commands", max_length=30
+    )
     reason: str = Field("", max_length=1000)
 
 
@@ -208,6 +216,7 @@ class TicketIn(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {

@@ -5,6 +5,7 @@ from asr.models import Transcript
 from console import views
 from console.api import schemas
 from tickets.command_rules import RULES
+from tickets.intake import ANONYMOUS
 from tickets.lifecycle import Command, State
 from tickets.models import Evidence, Ticket, TicketEvent, Unit
 from tickets.roles import Role
@@ -76,12 +77,13 @@ def detail(ticket: Ticket, *, merged_into: str | None, full: bool) -> schemas.Ti
 
 
 def _caller(ticket: Ticket, *, full: bool) -> schemas.Petitioner:
-    told = full or not ticket.anonymous
+    anonymous = ticket.anonymous or ANONYMOUS in ticket.flags
+    told = full or not anonymous
     return schemas.Petitioner(
         kind=ticket.caller_kind,
         name=ticket.caller_name if told else "",
         phone=ticket.phone if full else mask_phone(ticket.phone) if told else "",
-        anonymous=ticket.anonymous,
+        anonymous=anonymous,
         details=dict(ticket.petitioner) if full else None,
     )
 

@@ -3,9 +3,8 @@
 import json
 from datetime import timedelta
 
-import httpx
 import pytest
-from api_site import HIDDEN_NUMBER, NUMBER, TICKET, bearer, make_key, numbers, program, seed_tickets
+from api_site import HIDDEN_NUMBER, NUMBER, TICKET, assert_problem, bearer, make_key, numbers, program, seed_tickets
 from console_browser import make_context
 from console_seed import PHONE, seed_many
 from sqlalchemy import select
@@ -46,16 +45,6 @@ def audit(context: ConsoleContext) -> list[tuple[str, str, str, str]]:
     with context.database.reading() as session:
         entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
         return [(entry.username, entry.action, entry.subject, entry.reason) for entry in entries]
-
-
-def assert_problem(response: httpx.Response, status: int) -> None:
-    """An error says what it is, in the form of RFC 9457."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    body = response.json()
-    assert (body["status"], body["type"]) == (status, f"/api/v1/docs#{KINDS[status][0]}")
-    assert body["title"]
-    assert body["detail"]
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
