@@ -22,6 +22,7 @@ from hotline.cli_control import app as control_app
 from hotline.cli_models import app as models_app
 from hotline.cli_notices import app as notices_app
 from hotline.cli_places import app as places_app
+from hotline.cli_rates import app as rates_app
 from hotline.cli_recordings import app as recordings_app
 from hotline.cli_retention import hold_app, retention_app
 from hotline.cli_search import app as search_app
@@ -59,6 +60,7 @@ app.add_typer(places_app, name="places")
 app.add_typer(tickets_app, name="tickets")
 app.add_typer(units_app, name="units")
 app.add_typer(catalogue_app, name="catalogue")
+app.add_typer(rates_app, name="rates")
 app.add_typer(words_app, name="words")
 app.add_typer(notices_app, name="notices")
 app.add_typer(webhooks_app, name="webhooks")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from hotline.errors import ForbiddenError, InvalidInputError
+from tickets.appeal_rules import CODES
 from tickets.lifecycle import Command
 from tickets.roles import UNIT_ROLES, Actor, Role
 
@@ -120,9 +121,10 @@ class CallBackArguments(Arguments):
 
 
 class FlagArguments(Arguments):
-    """`readers`: the people named for a ticket that becomes confidential."""
+    """`readers`: the people named for a ticket that becomes confidential; `code`: of an appeal or an exclusion."""
 
     flag: Literal["confidential", "unreasonable", "excluded", "under_appeal", "overdue", "emergency"]
+    code: Annotated[str, Field(pattern=rf"^({'|'.join(CODES)})?$")] = ""
     readers: Annotated[tuple[Username, ...], Field(max_length=20)] = ()
 
 

@@ -4,6 +4,7 @@
 - An extension is granted once, asked for before the reply is due, and no longer than the reply's own period; the caller
   knows of it.
 - Not solved: the unit does it over, so often as the site says; after that it is under supervision.
+- A unit appeals once against the counting of a ticket.
 - A person who closes a ticket without a call-back that was answered says why.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hotline.errors import ConflictError, InvalidInputError
+from tickets.appeal_rules import UNDER_APPEAL, has_appealed
 from tickets.clocks import Clock, length_of, read_clock
 from tickets.command_rules import Arguments, AskExtensionArguments, FlagArguments
 from tickets.deadlines import parse_period
@@ -95,6 +97,8 @@ def _flag(situation: Situation, arguments: Arguments) -> None:
     assert isinstance(arguments, FlagArguments)
     if arguments.flag in situation.flags:
         raise ConflictError("工单已有这个标记")
+    if arguments.flag == UNDER_APPEAL and has_appealed(situation.events, situation.unit):
+        raise ConflictError("此工单的申诉已裁定过，不能再次申诉")
 
 
 def _unflag(situation: Situation, arguments: Arguments) -> None:

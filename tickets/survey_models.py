@@ -17,7 +17,11 @@ class Survey(Base):
     """
 
     __tablename__ = "surveys"
-    __table_args__ = (UniqueConstraint("ticket_id", "pass_number", "phone"), Index(None, "state", "due_at"))
+    __table_args__ = (
+        UniqueConstraint("ticket_id", "pass_number", "phone"),
+        Index(None, "state", "due_at"),
+        Index(None, "closed_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
