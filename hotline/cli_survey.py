@@ -31,6 +31,28 @@ def survey_start(ticket: Annotated[str, typer.Argument(help="工单号")]) -> No
         out.print(f"工单 {ticket.upper()} 第 {survey.pass_number} 次回访：{SurveyState(survey.state).label}{when}")
 
 
+@app.command("opt-out", help="不再电话回访这个号码")
+def survey_opt_out(number: str) -> None:
+    """Ring a number no more."""
+    _set_opt_out(number, wants_none=True)
+    out.print(f"不再回访 {number}")
+
+
+@app.command("opt-in", help="恢复电话回访这个号码")
+def survey_opt_in(number: str) -> None:
+    """Ring it again."""
+    _set_opt_out(number, wants_none=False)
+    out.print(f"可以回访 {number}")
+
+
+def _set_opt_out(number: str, *, wants_none: bool) -> None:
+    from hotline.wiring.database import open_database
+    from tickets.survey import set_opt_out
+
+    with open_database(load_settings()).transaction() as session:
+        set_opt_out(session, number, wants_none=wants_none, actor=f"cli:{getpass.getuser()}", now=SystemClock().now())
+
+
 @app.command("list", help="列出待拨打和拨打中的回访；给出工单号则列出它的全部回访")
 def survey_list(ticket: Annotated[str, typer.Argument(help="工单号")] = "") -> None:
     """List the open surveys, or all of a ticket."""

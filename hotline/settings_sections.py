@@ -366,6 +366,9 @@ class SurveySettings(Section):
     """Call-back surveys. How often and when they are tried is said by their flow (flow.survey_path)."""
 
     max_calls: int = Field(5, ge=0, description="survey calls at once; 0: none are placed")
+    automatic: bool = Field(
+        True, description="what callers answer closes a ticket, has it done over or supervised; else a person does that"
+    )
     lost_after_s: float = Field(
         1800.0, ge=60, description="a survey call of which nothing is heard for media.max_call_s and so long is lost"
     )

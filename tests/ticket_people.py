@@ -59,6 +59,7 @@ USUAL: Mapping[Command, tuple[Actor, dict[str, Any], str]] = {
     Command.SUBMIT: (HANDLER, {"result": "已修好"}, ""),
     Command.SEND_BACK: (REVIEWER, {}, "没有说明费用"),
     Command.APPROVE: (REVIEWER, {}, ""),
+    Command.CALL_BACK: (OPERATOR, {"reached": False, "note": "无人接听"}, ""),
     Command.CLOSE: (OPERATOR, {}, "诉求人已当面确认"),
     Command.REDO: (OPERATOR, {}, "诉求人说没有解决"),
     Command.SUPERVISE: (OPERATOR, {}, "再次没有解决"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from hotline.errors import ForbiddenError, InvalidInputError
 from tickets.appeal_rules import CODES
@@ -117,6 +117,24 @@ class TextArguments(Arguments):
 
 
 class CallBackArguments(Arguments):
+    """What a caller said to a person. `phone`: of which of the ticket's callers, empty for the first; the answers count
+    where somebody was `reached`."""
+
+    phone: Annotated[str, Field(max_length=64)] = ""
+    reached: bool
+    contacted: Literal["", "yes", "no"] = ""
+    solved: Literal["", "yes", "no"] = ""
+    satisfied: Literal["", "satisfied", "basically", "not_satisfied"] = ""
+    note: Text = ""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "CallBackArguments":
+        if self.reached and not (self.contacted and self.solved and self.satisfied):
+            raise ValueError("an answer is missing")
+        return self
+
+
+class CloseArguments(Arguments):
     note: Text = ""
 
 
@@ -203,7 +221,7 @@ RULES: Mapping[Command, Rule] = {
     Command.SUBMIT: Rule(UNIT_ROLES, SubmitArguments),
     Command.SEND_BACK: Rule(_REVIEW, reason=True),
     Command.APPROVE: Rule(_REVIEW),
-    Command.CLOSE: Rule(_CALL_BACK, CallBackArguments, system=True),
+    Command.CLOSE: Rule(_CALL_BACK, CloseArguments, system=True),
     Command.REDO: Rule(_CALL_BACK, reason=True, system=True),
     Command.SUPERVISE: Rule(_CALL_BACK, reason=True, system=True),
     Command.ARCHIVE: Rule(_REVIEW, system=True),
@@ -214,6 +232,7 @@ RULES: Mapping[Command, Rule] = {
     Command.NAME_READERS: Rule(_REVIEW | {Role.DISPATCHER}, ReadersArguments),
     Command.INSTRUCT: Rule(frozenset({Role.LEADER, Role.SUPERVISOR}), TextArguments),
     Command.URGE: Rule(_SEND, TextArguments, system=True),
+    Command.CALL_BACK: Rule(_CALL_BACK, CallBackArguments),
 }
 FLAG_ROLES: Mapping[str, frozenset[Role]] = {
     "confidential": _REVIEW | {Role.DISPATCHER},
@@ -233,6 +252,7 @@ _MESSAGES = {
     "literal_error": "不在可选范围内",
     "too_long": "太多",
     "too_short": "太少",
+    "value_error": "填写不全",
 }
 
 
@@ -266,7 +286,7 @@ def parse_arguments(command: Command, given: Mapping[str, Any]) -> Arguments:
         return RULES[command].arguments.model_validate(given)
     except ValidationError as error:
         wrong = [
-            f"{'.'.join(str(part) for part in item['loc'])}：{_MESSAGES.get(item['type'], '填写有误')}"
+            f"{'.'.join(str(part) for part in item['loc']) or '内容'}：{_MESSAGES.get(item['type'], '填写有误')}"
             for item in error.errors()
         ]
         raise InvalidInputError(f"{command.label}：{'；'.join(wrong[:5])}") from None

@@ -36,6 +36,7 @@ from recordings.spare import remove_recording
 from recordings.store import RecordingStore
 from tickets import lookup, repository
 from tickets.call_facts import CallFacts
+from tickets.commands import conclude_call_back, load_desk
 from tickets.lexicon import watch_lexicon
 from tickets.models import Ticket, TicketNumber
 from tickets.numbering import LOOKUP_DIGITS
@@ -50,7 +51,6 @@ from tickets.service import (
     spoken_by_caller,
 )
 from tickets.survey import is_survey, take_answers
-from tickets.survey_rules import load_survey
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class TicketJobs:
         self._clock = clock
         self._site_data = load_site_data(settings.tickets)
         self._lexicon = watch_lexicon(settings)
-        self._survey = load_survey(settings)
+        self._desk = load_desk(settings)
 
     @property
     def _site(self) -> SiteData:
@@ -219,10 +219,14 @@ class TicketJobs:
         A survey's call gives its answers to the ticket that it is about.
         """
         now = self._clock.now()
-        if is_survey(call, self._survey):
+        if is_survey(call, self._desk.survey):
             with self._database.transaction() as session:
-                if take_answers(session, call, plan=self._survey, now=now) is None:
+                ticket = take_answers(session, call, plan=self._desk.survey, now=now)
+                if ticket is None:
                     log.warning("call %s is a survey of no ticket", call.id)
+                else:
+                    held = repository.lock_ticket(session, ticket.number, None)
+                    conclude_call_back(session, held, desk=self._desk, now=now)
             return None
         facts = CallFacts.of_call(call)
         with self._database.transaction() as session:

@@ -83,6 +83,7 @@ class Command(StrEnum):
     NAME_READERS = "name_readers"
     INSTRUCT = "instruct"
     URGE = "urge"
+    CALL_BACK = "call_back"
 
     @property
     def label(self) -> str:
@@ -115,6 +116,7 @@ _STAYS: dict[Command, frozenset[State]] = {
     Command.NAME_READERS: frozenset(State) - {State.ARCHIVED},
     Command.INSTRUCT: _OPEN,
     Command.URGE: _OPEN - {State.ACCEPTING},
+    Command.CALL_BACK: frozenset({State.TO_CALL_BACK}),
 }
 TRANSITIONS: dict[tuple[State, Command], State] = {
     (State.ACCEPTING, Command.ACCEPT): State.TO_DISPATCH,
@@ -201,6 +203,7 @@ COMMAND_LABELS: dict[Command, str] = {
     Command.NAME_READERS: "指定知情人",
     Command.INSTRUCT: "批示",
     Command.URGE: "催办",
+    Command.CALL_BACK: "登记回访",
 }
 
 

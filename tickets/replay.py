@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tickets import repository
-from tickets.commands import apply_changes, co_units_of
+from tickets.commands import apply_changes
+from tickets.effects import co_units_of
 from tickets.models import Ticket
 from tickets.projection import DEFAULTS, differences, fold
 

@@ -89,6 +89,12 @@ def tickets_after(session: Session, ticket_id: int, limit: int) -> Sequence[Tick
     ).all()
 
 
+def phones_of(session: Session, ticket: Ticket) -> list[str]:
+    """The numbers of all callers of a ticket: its own and those of the tickets merged into it, each once."""
+    merged = session.scalars(select(Ticket.phone).where(Ticket.parent_id == ticket.id).order_by(Ticket.id))
+    return list(dict.fromkeys([ticket.phone, *(phone for phone in merged if phone)]))
+
+
 def numbers_to_check(session: Session, now: datetime, *, limit: int) -> list[str]:
     """The tickets whose deadlines are to be looked at by now, the longest waiting first."""
     query = select(Ticket.number).where(Ticket.check_at <= now).order_by(Ticket.check_at).limit(limit)

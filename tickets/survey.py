@@ -6,12 +6,13 @@ call and told in the ticket's history.
 
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from hotline.errors import ConflictError
+from hotline.errors import ConflictError, InvalidInputError
 from recordings.models import FLOW, INBOUND, Call
 from tickets import repository
 from tickets import survey_repository as surveys
@@ -26,18 +27,21 @@ TICKET_VARIABLE = "ticket"  # what a survey's call brings along: the ticket's nu
 
 
 def schedule_survey(
-    session: Session, ticket: Ticket, *, plan: SurveyPlan, now: datetime, actor: str = SYSTEM
+    session: Session, ticket: Ticket, phone: str, *, plan: SurveyPlan, now: datetime, actor: str = SYSTEM
 ) -> Survey:
-    """The ticket's open survey, or a new one for its next pass; without a number to ring it is closed at once."""
-    known = surveys.surveys_of_ticket(session, ticket.id)
-    for survey in known:
-        if survey.state in OPEN:
-            return survey
-    due = plan.next_attempt(made=0, last=None, now=now) if _NUMBER.fullmatch(ticket.phone) else None
+    """The survey of one of the ticket's callers in this pass, or a new one.
+
+    Without a number to ring, or for a caller who wants no call-backs, it is closed at once: a person decides.
+    """
+    survey = surveys.find_survey(session, ticket.id, ticket.passes, phone)
+    if survey is not None:
+        return survey
+    rings = bool(_NUMBER.fullmatch(phone)) and not surveys.opted_out(session, phone)
+    due = plan.next_attempt(made=0, last=None, now=now) if rings else None
     survey = Survey(
         ticket_id=ticket.id,
-        pass_number=max((survey.pass_number for survey in known), default=0) + 1,
-        phone=ticket.phone,
+        pass_number=ticket.passes,
+        phone=phone,
         state=(SurveyState.SCHEDULED if due else SurveyState.NOT_REACHED).value,
         due_at=due,
         created_at=now,
@@ -115,7 +119,10 @@ def take_answers(session: Session, call: Call, *, plan: SurveyPlan, now: datetim
             return None
         ticket = found
         answered = surveys.answers_of_call(session, call.id)
-        survey_id = answered[0].survey_id if answered else schedule_survey(session, ticket, plan=plan, now=now).id
+        if answered:
+            survey_id = answered[0].survey_id
+        else:
+            survey_id = schedule_survey(session, ticket, ticket.phone, plan=plan, now=now).id
         survey = surveys.lock_survey(session, survey_id)
     if not surveys.answers_of_call(session, call.id):
         for answer in _answers(call, survey):
@@ -129,6 +136,46 @@ def take_answers(session: Session, call: Call, *, plan: SurveyPlan, now: datetim
     else:
         _settle(session, survey, plan, now)
     return ticket
+
+
+def record_call_back(
+    session: Session,
+    ticket: Ticket,
+    phone: str,
+    *,
+    answers: Mapping[str, str] | None,
+    note: str,
+    plan: SurveyPlan,
+    actor: str,
+    now: datetime,
+) -> Survey:
+    """A person rang: what was answered (`RATED`), None where nobody was reached, which counts as an attempt."""
+    survey = surveys.lock_survey(session, schedule_survey(session, ticket, phone, plan=plan, now=now, actor=actor).id)
+    survey.attempts += 1
+    survey.note, survey.by = note, actor
+    if answers is not None:
+        for question, answer in answers.items():
+            setattr(survey, question, answer)
+        survey.state, survey.due_at, survey.closed_at = SurveyState.COMPLETED.value, None, now
+    elif survey.state == SurveyState.SCHEDULED:
+        survey.due_at = plan.next_attempt(made=survey.attempts, last=now, now=now)
+        if survey.due_at is None:
+            survey.state, survey.closed_at = SurveyState.NOT_REACHED.value, now
+    session.flush()
+    return survey
+
+
+def set_opt_out(session: Session, phone: str, *, wants_none: bool, actor: str, now: datetime) -> None:
+    """Whether a number is rung for call-backs; one that is due already is not rung any more."""
+    if not _NUMBER.fullmatch(phone):
+        raise InvalidInputError(f"不是可以拨打的号码：{phone[:32]}")
+    if not wants_none:
+        surveys.forget_opt_out(session, phone)
+        return
+    surveys.add_opt_out(session, phone, by=actor, now=now)
+    for survey in surveys.scheduled_for(session, phone):
+        survey.state, survey.due_at, survey.closed_at = SurveyState.NOT_REACHED.value, None, now
+        _tell_closed(session, survey, now)
 
 
 def is_survey(call: Call, plan: SurveyPlan) -> bool:
@@ -197,4 +244,11 @@ def start_survey(session: Session, number: str, *, plan: SurveyPlan, now: dateti
     ticket = repository.ticket_by_number(session, number)
     if not _NUMBER.fullmatch(ticket.phone):
         raise ConflictError(f"工单 {ticket.number} 没有可以拨打的联系电话，不能回访")
-    return schedule_survey(session, ticket, plan=plan, now=now, actor=actor)
+    if surveys.opted_out(session, ticket.phone):
+        raise ConflictError(f"工单 {ticket.number} 的来电人不愿接受电话回访", hint="`hotline survey opt-in` 可以恢复")
+    survey = schedule_survey(session, ticket, ticket.phone, plan=plan, now=now, actor=actor)
+    if survey.state not in OPEN:  # asked before: once more, in place of what was heard
+        survey.state, survey.due_at, survey.closed_at = SurveyState.SCHEDULED.value, now, None
+        record_event(session, ticket, "survey_scheduled", now=now, data={"survey_id": survey.id}, actor=actor)
+        session.flush()
+    return survey

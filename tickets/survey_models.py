@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from hotline.db import Base
@@ -13,7 +13,7 @@ class Survey(Base):
     """One call-back of one caller after one pass of a ticket (a redo begins another pass).
 
     `contacted`, `solved` and `satisfied` are what the three rates count, empty where nobody said; `state` and when to
-    try next follow `tickets.survey_rules`.
+    try next follow `tickets.survey_rules`. `by` and `note`: of the person who rang last, where one did.
     """
 
     __tablename__ = "surveys"
@@ -33,6 +33,8 @@ class Survey(Base):
     contacted: Mapped[str] = mapped_column(String(32), default="")
     solved: Mapped[str] = mapped_column(String(32), default="")
     satisfied: Mapped[str] = mapped_column(String(32), default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+    by: Mapped[str] = mapped_column(String(64), default="")
     created_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
 
@@ -73,3 +75,13 @@ class SurveyAnswer(Base):
     means: Mapped[str] = mapped_column(String(16))
     offset_ms: Mapped[int | None]
     given_at: Mapped[datetime]
+
+
+class SurveyOptOut(Base):
+    """A number that wants no call-backs."""
+
+    __tablename__ = "survey_opt_outs"
+
+    phone: Mapped[str] = mapped_column(String(64), primary_key=True)
+    since: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(64))

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from tickets.survey_models import Survey, SurveyAnswer, SurveyAttempt
+from tickets.survey_models import Survey, SurveyAnswer, SurveyAttempt, SurveyOptOut
 from tickets.survey_rules import OPEN, SurveyState
 
 
@@ -18,6 +18,36 @@ def surveys_of_ticket(session: Session, ticket_id: int) -> list[Survey]:
     """All surveys of a ticket, the first pass first."""
     query = select(Survey).where(Survey.ticket_id == ticket_id).order_by(Survey.pass_number, Survey.id)
     return list(session.scalars(query))
+
+
+def find_survey(session: Session, ticket_id: int, pass_number: int, phone: str) -> Survey | None:
+    """The survey of one caller in one pass, or None."""
+    query = select(Survey).where(
+        Survey.ticket_id == ticket_id, Survey.pass_number == pass_number, Survey.phone == phone
+    )
+    return session.scalars(query).one_or_none()
+
+
+def scheduled_for(session: Session, phone: str) -> list[Survey]:
+    """What is still to be asked of a number, held by this transaction."""
+    query = select(Survey).where(Survey.phone == phone, Survey.state == SurveyState.SCHEDULED.value)
+    return list(session.scalars(query.with_for_update()))
+
+
+def opted_out(session: Session, phone: str) -> bool:
+    """Whether that number wants no call-backs."""
+    return session.get(SurveyOptOut, phone) is not None
+
+
+def add_opt_out(session: Session, phone: str, *, by: str, now: datetime) -> None:
+    """Notes that it wants none; again, nothing changes."""
+    if not opted_out(session, phone):
+        session.add(SurveyOptOut(phone=phone, since=now, by=by))
+
+
+def forget_opt_out(session: Session, phone: str) -> None:
+    """It may be rung again."""
+    session.execute(delete(SurveyOptOut).where(SurveyOptOut.phone == phone))
 
 
 def open_surveys(session: Session) -> list[Survey]:

@@ -146,10 +146,11 @@ def test_a_ticket_that_waits_for_its_call_back_is_surveyed(desk: Desk) -> None:
     ]
     assert desk.outcomes() == ["completed"]
     assert desk.event_kinds() == ["survey_scheduled", "survey_attempted", "surveyed"]
-    told = desk.ticket().events[-1]
+    told, redo = desk.ticket().events[-2:]
+    assert (redo.kind, redo.actor, redo.reason) == ("redo", "system", "回访：诉求未解决")
     assert told.data["answers"]["solved"]["call_id"] == command.call_id
     assert "13910001234" not in str([event.data for event in desk.ticket().events if event.kind != "fields_extracted"])
-    assert desk.ticket().state == "to_call_back"
+    assert (desk.ticket().state, desk.ticket().passes) == ("to_sign", 2)
     assert desk.site.count(Ticket) == 1
     desk.site.clock.advance(7 * 86400)
     assert desk.sweep() == []
@@ -265,7 +266,7 @@ def test_a_ticket_that_goes_on_without_its_call_back_needs_none(desk: Desk) -> N
 def test_each_pass_of_a_ticket_has_its_own_survey(desk: Desk) -> None:
     (command,) = desk.sweep()
     desk.answer(command.call_id)
-    desk.step(Step.REDO, Step.SIGN_IN, Step.SUBMIT, Step.APPROVE)
+    desk.step(Step.SIGN_IN, Step.SUBMIT, Step.APPROVE)
     assert (desk.survey().pass_number, desk.survey().state) == (2, "scheduled")
     assert desk.ticket().events[-2].kind == "approve"
     assert desk.ticket().events[-2].actor == "shen"
