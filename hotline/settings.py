@@ -42,6 +42,7 @@ from hotline.settings_sections import (
     AsrSettings,
     ConsoleSettings,
     DialPlanSettings,
+    DuplicateSettings,
     ExtensionSettings,
     FlowSettings,
     LimitSettings,
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     recordings: RecordingSettings = RecordingSettings()
     asr: AsrSettings = AsrSettings()
     tickets: TicketSettings = TicketSettings()
+    duplicates: DuplicateSettings = DuplicateSettings()
     surveys: SurveySettings = SurveySettings()
     notices: NoticeSettings = NoticeSettings()
     webhooks: WebhookSettings = WebhookSettings()

@@ -345,6 +345,19 @@ class TicketSettings(Section):
     lookup_window_s: float = Field(3600.0, gt=0)
 
 
+class DuplicateSettings(Section):
+    """Suggestions to merge tickets about one matter."""
+
+    days: float = Field(
+        7.0, gt=0, le=90, description="a ticket is compared with those of so many days before and after it"
+    )
+    at_least: float = Field(0.5, ge=0, le=1, description="a pair is suggested from this probability on")
+    max_compared: int = Field(
+        1_000, ge=1, le=20_000, description="newest tickets of the town that one is compared with"
+    )
+    max_suggestions: int = Field(5, ge=1, le=50, description="suggestions for a new ticket")
+
+
 class PrivacySettings(Section):
     """Personal numbers in recordings."""
 

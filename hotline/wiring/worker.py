@@ -16,6 +16,7 @@ from hotline.wiring.database import open_database
 from recordings.jobs import RecordingJobs
 from recordings.store import open_store
 from tickets.commands import load_desk
+from tickets.duplicate_jobs import DuplicateJobs
 from tickets.jobs import TicketJobs
 from tickets.notices.jobs import NoticeJobs
 from tickets.reminders import ReminderJobs
@@ -53,6 +54,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     )
     notice_jobs = NoticeJobs(settings=settings, database=database, jobs=jobs, clock=clock, stop=stop)
     functions |= retention_jobs.functions() | notice_jobs.functions()
+    duplicate_jobs = DuplicateJobs(settings=settings.duplicates, database=database, jobs=jobs, clock=clock)
     worker = jobs.run(functions, threads=WORKER_THREADS, urgent_threads=URGENT_THREADS)
     log.info("working on %s", ", ".join(sorted(functions)))
     next_sweep = 0.0
@@ -63,6 +65,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 next_sweep = clock.monotonic() + SWEEP_S
                 sweep(
                     ticket_jobs.sweep_spool,
+                    duplicate_jobs.sweep,
                     reminders.sweep,
                     survey_jobs.sweep,
                     notice_jobs.sweep,

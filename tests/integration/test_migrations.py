@@ -16,6 +16,7 @@ import recordings.loose_files
 import recordings.models
 import recordings.retention_models  # noqa: F401
 import tickets.catalogue_models
+import tickets.duplicate_models
 import tickets.figure_models
 import tickets.models
 import tickets.notices.models
