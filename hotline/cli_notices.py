@@ -80,7 +80,8 @@ def test_channel(channel: ChannelArgument, address: AddressArgument) -> None:
     from hotline.errors import ConfigurationError
     from tickets.notices.channel import Message
     from tickets.notices.kinds import Channel, Recipient
-    from tickets.notices.plan import load_plan, open_channels
+    from tickets.notices.plan import load_plan
+    from tickets.notices.site_channels import open_channels
 
     settings = load_settings()
     recipient = Recipient(_choice(Channel, channel), address)

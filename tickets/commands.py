@@ -27,6 +27,8 @@ from tickets.events import record_event
 from tickets.guards import Situation, check_guards
 from tickets.lifecycle import ENDED, Command, State, next_state
 from tickets.models import Ticket, TicketEvent, TicketUnit
+from tickets.notices.occasions import tell_change
+from tickets.notices.plan import NoticePlan, load_plan
 from tickets.projection import encode, with_derived
 from tickets.roles import SYSTEM_ACTOR, Actor
 from tickets.service import SiteData, load_site_data
@@ -48,6 +50,7 @@ class Desk:
     working: WorkingTime
     survey: SurveyPlan
     settings: TicketSettings
+    notices: NoticePlan
     automatic_call_back: bool = True
 
 
@@ -58,6 +61,7 @@ def load_desk(settings: Settings) -> Desk:
         load_working_time(settings),
         load_survey(settings),
         settings.tickets,
+        load_plan(settings),
         settings.surveys.automatic,
     )
 
@@ -165,6 +169,7 @@ def perform(
     elif before is State.TO_CALL_BACK and before is not after:
         cancel_surveys(session, ticket, now=now)
     session.flush()
+    tell_change(session, ticket, [*events, event], plan=desk.notices, now=now)
     if command is Command.CALL_BACK:
         conclude_call_back(session, ticket, desk=desk, now=now)
     return Outcome(ticket, event, repeated=False)

@@ -39,6 +39,7 @@ from tickets.call_facts import CallFacts
 from tickets.commands import conclude_call_back, load_desk
 from tickets.lexicon import watch_lexicon
 from tickets.models import Ticket, TicketNumber
+from tickets.notices.occasions import tell_created
 from tickets.numbering import LOOKUP_DIGITS
 from tickets.service import (
     CALLER,
@@ -240,7 +241,9 @@ class TicketJobs:
             if not facts.becomes_ticket(numbered=numbered, spoke=_caller_spoke(journal, transcript)):
                 return None
             number = self._number(session, call.id)
-            return create_ticket(session, call=call, number=number, transcript=transcript, site=self._site, now=now)
+            ticket = create_ticket(session, call=call, number=number, transcript=transcript, site=self._site, now=now)
+            tell_created(session, ticket, plan=self._desk.notices, now=now)
+            return ticket
 
     def _number(self, session: Session, call_id: str) -> TicketNumber:
         return assign_number(

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from console.access_log import purge_log
 from hotline.bus import ValkeyBus
@@ -19,6 +20,7 @@ from tickets.commands import load_desk
 from tickets.duplicate_jobs import DuplicateJobs
 from tickets.jobs import TicketJobs
 from tickets.notices.jobs import NoticeJobs
+from tickets.notices.occasions import tell_reminder
 from tickets.reminders import ReminderJobs
 from tickets.retention import Retention, RetentionJobs
 from tickets.second_pass_job import SecondPassJobs
@@ -49,8 +51,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
     )
     retention = Retention(settings=settings, database=database, store=store, purge_log=purge_log, clock=clock)
     retention_jobs = RetentionJobs(retention, settings=settings, database=database, jobs=jobs, clock=clock)
+    desk = load_desk(settings)
     reminders = ReminderJobs(
-        database=database, jobs=jobs, bus=bus, clock=clock, desk=load_desk(settings), tell=lambda *_: None
+        database=database,
+        jobs=jobs,
+        bus=bus,
+        clock=clock,
+        desk=desk,
+        tell=partial(tell_reminder, plan=desk.notices),
     )
     notice_jobs = NoticeJobs(settings=settings, database=database, jobs=jobs, clock=clock, stop=stop)
     functions |= retention_jobs.functions() | notice_jobs.functions()

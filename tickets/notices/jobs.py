@@ -27,8 +27,9 @@ from tickets.notices.http_client import Answer, exchange, public_or_within
 from tickets.notices.kinds import KINDS, Channel, Recipient
 from tickets.notices.models import Notice, WebhookDelivery
 from tickets.notices.outbox import notify, wants_none
-from tickets.notices.plan import NoticePlan, load_plan, notice_backoff, open_channels
+from tickets.notices.plan import NoticePlan, load_plan
 from tickets.notices.signing import headers, message_id
+from tickets.notices.site_channels import notice_backoff, open_channels
 from tickets.notices.subscriptions import check_url, disable, load_webhook_keys, secrets_of
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Queries for notices, webhooks and their deliveries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -9,6 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from hotline.errors import NotFoundError
+from tickets.lifecycle import State
+from tickets.models import Ticket, Unit
 from tickets.notices.delivery import OPEN, DeliveryState
 from tickets.notices.models import Notice, NoticeOptOut, WebhookDelivery, WebhookSubscription
 
@@ -43,6 +45,17 @@ def lock(session: Session, model: type[Row], row_id: int) -> Row:
     if row is None:
         raise NotFoundError(f"没有编号为 {row_id} 的消息")
     return row
+
+
+def merged_into(session: Session, ticket_id: int) -> Sequence[Ticket]:
+    """The tickets that were merged into that one, whose callers are told as its own caller is."""
+    query = select(Ticket).where(Ticket.parent_id == ticket_id, Ticket.state == State.MERGED.value)
+    return session.scalars(query.order_by(Ticket.id)).all()
+
+
+def units_of(session: Session, codes: Iterable[str]) -> dict[str, Unit]:
+    """The units with these codes."""
+    return {unit.code: unit for unit in session.scalars(select(Unit).where(Unit.code.in_(list(codes))))}
 
 
 def due_channels(session: Session, now: datetime) -> Sequence[str]:
