@@ -111,9 +111,9 @@ def entry_of(row: CatalogueEntry) -> Entry:
     return Entry(row.category, row.place, row.lead, tuple(map(str, row.co_units)), row.basis, row.auto_dispatch)
 
 
-def _of(version_id: int) -> Select[tuple[CatalogueEntry]]:
+def _of(version_id: int) -> Select[CatalogueEntry]:
     return select(CatalogueEntry).where(CatalogueEntry.version_id == version_id)
 
 
-def _entries(session: Session, query: Select[tuple[CatalogueEntry]]) -> tuple[Entry, ...]:
+def _entries(session: Session, query: Select[CatalogueEntry]) -> tuple[Entry, ...]:
     return tuple(entry_of(row) for row in session.scalars(query))
