@@ -332,6 +332,20 @@ class TicketSettings(Section):
     max_import_bytes: int = Field(16 << 20, ge=1024, description="largest table (XLSX, CSV) that is imported")
     max_import_unpacked_bytes: int = Field(128 << 20, ge=1024, description="largest workbook, unpacked")
     max_import_rows: int = Field(100_000, ge=1, le=1_000_000, description="most lines of such a table")
+    fallback_unit: str = Field(
+        "", max_length=32, description="code of the unit that takes what is nobody's; empty: the first district office"
+    )
+    town_joins_tiers: Names = Field(("T1", "T4"), description="tiers in which the town's unit works along")
+    dispatch_history_days: int = Field(
+        365, ge=1, le=3650, description="so far back suggestions look at what people did with the like"
+    )
+    auto_dispatch: Names = Field(
+        (), description="categories sent without a person where the catalogue says so too; first level or both"
+    )
+    auto_dispatch_confidence: float = Field(
+        0.9, gt=0, le=1, description="a suggestion that is less sure waits for a person"
+    )
+    auto_dispatch_emergencies: bool = Field(False, description="also those of life and safety (T1)")
     transcript_patience_s: float = Field(
         120.0, ge=0, description="a recognizer away for so long after a call: the ticket is made without a transcript"
     )
