@@ -72,7 +72,7 @@ def matter_of(ticket: Ticket, sure: dict[str, float]) -> Matter:
     located = [sure[name] for name in ("town", "place") if name in sure]
     return Matter(
         category=ticket.category,
-        town=ticket.town,
+        town=ticket.town or ticket.place,
         places=tuple(dict.fromkeys(filter(None, places))),
         tier=ticket.tier,
         overlay=ticket.overlay,

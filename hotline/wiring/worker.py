@@ -16,6 +16,7 @@ from hotline.valkey_commands import open_commands
 from hotline.wiring.database import open_database
 from recordings.jobs import RecordingJobs
 from recordings.store import open_store
+from tickets.auto_dispatch import AutoDispatchJobs
 from tickets.commands import load_desk
 from tickets.duplicate_jobs import DuplicateJobs
 from tickets.jobs import TicketJobs
@@ -60,6 +61,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         desk=desk,
         tell=partial(tell_reminder, plan=desk.notices),
     )
+    auto_dispatch = AutoDispatchJobs(database=database, jobs=jobs, bus=bus, clock=clock, desk=desk)
     notice_jobs = NoticeJobs(settings=settings, database=database, jobs=jobs, clock=clock, stop=stop)
     functions |= retention_jobs.functions() | notice_jobs.functions()
     duplicate_jobs = DuplicateJobs(settings=settings.duplicates, database=database, jobs=jobs, clock=clock)
@@ -74,6 +76,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 sweep(
                     ticket_jobs.sweep_spool,
                     duplicate_jobs.sweep,
+                    auto_dispatch.sweep,
                     reminders.sweep,
                     survey_jobs.sweep,
                     notice_jobs.sweep,
