@@ -14,6 +14,8 @@ from console.api.app import PATH as API_PATH
 from console.api.app import create_api, share
 from console.context import ConsoleContext
 from console.headers import SecurityHeaders
+from console.open311.app import PATH as OPEN311_PATH
+from console.open311.app import create_open311
 from console.pages import access, audit, exports, health, live, recordings, reviews, search, tickets
 from console.rendering import STATIC, make_environment
 from console.stream import EventHub
@@ -60,9 +62,15 @@ def create_app(context: ConsoleContext) -> FastAPI:
     errors.install(app)
     for page in (health, access, tickets, exports, reviews, search, live, recordings, audit):
         app.include_router(page.router)
-    api = create_api(context.settings)
-    share(api, app)
-    app.mount(API_PATH, api)
+    app.state.key_rates = Throttle(context.settings.api.per_minute)
+    app.state.key_failures = Throttle(context.settings.api.refusals_per_minute)
+    app.state.started_at = context.clock.now()
+    mounted = [(API_PATH, create_api(context.settings))]
+    if context.settings.open311.enabled:
+        mounted.append((OPEN311_PATH, create_open311(context.settings)))
+    for path, part in mounted:
+        share(part, app)
+        app.mount(path, part)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
 

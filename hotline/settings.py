@@ -47,6 +47,7 @@ from hotline.settings_sections import (
     FlowSettings,
     LimitSettings,
     MediaSettings,
+    Open311Settings,
     PrivacySettings,
     RecordingSettings,
     ReviewSettings,
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     console: ConsoleSettings = ConsoleSettings()
     api: ApiSettings = ApiSettings()
+    open311: Open311Settings = Open311Settings()
 
     @field_validator("timezone")
     @classmethod

@@ -459,6 +459,20 @@ class ApiSettings(Section):
     idempotency_hours: float = Field(24.0, gt=0, description="how long a request is known by its Idempotency-Key")
 
 
+class Open311Settings(Section):
+    """Open311 GeoReport v2: what everybody may know of tickets, and reports by programs with a key."""
+
+    enabled: bool = Field(False, description="whether there is /open311; what it tells, it tells everybody")
+    jurisdiction_id: str = Field("", max_length=100, description="usually the site's domain; another one is not found")
+    contact: str = Field("", max_length=500, description="whom programmers may ask, and for keys")
+    categories: Names = Field((), description="first levels that are offered and listed; empty: all")
+    address_precision: Literal["town", "community", "exact"] = Field(
+        "town", description="how exactly everybody learns where something is"
+    )
+    max_requests: int = Field(1000, ge=1, le=1000, description="requests in one answer")
+    per_minute: int = Field(60, ge=1, description="requests of an address in a minute; one more gets 429")
+
+
 def check_address(url: str, *schemes: str) -> str:
     """`url` where it is empty or an address under one of `schemes`."""
     problem = f"must be an address that starts with {' or '.join(schemes)}"

@@ -8,11 +8,11 @@ from starlette.middleware import Middleware
 from console.api import catalogue, changes, docs, problems, tickets
 from console.api.body_limit import FRAMEWORKS_LIMIT, BodyLimit
 from console.api.problems import Problem, documented
-from console.throttle import Throttle
 from hotline import __version__
 from hotline.settings import Settings
 
 PATH = "/api/v1"
+SHARED = ("context", "templates", "site", "working", "desk", "demo_model", "key_rates", "key_failures", "started_at")
 DESCRIPTION = """供其他系统读取和办理工单的接口。
 
 - 每个请求在 `Authorization` 头中给出密钥：`Bearer hl_…`。密钥的权限、角色和单位决定能用什么、看到哪些工单。
@@ -37,8 +37,6 @@ def create_api(settings: Settings) -> FastAPI:
         max_body_size=FRAMEWORKS_LIMIT,
         middleware=[Middleware(BodyLimit, max_bytes=settings.api.max_body_bytes, refuse=problems.refused)],
     )
-    app.state.key_rates = Throttle(settings.api.per_minute)
-    app.state.key_failures = Throttle(settings.api.refusals_per_minute)
     problems.install(app)
     for part in (tickets, changes, catalogue, docs):
         app.include_router(part.router)
@@ -58,5 +56,16 @@ def create_api(settings: Settings) -> FastAPI:
 
 def share(app: FastAPI, parent: FastAPI) -> None:
     """Gives a mounted application what the endpoints of its parent work with."""
-    for name in ("context", "templates", "site", "working", "desk", "demo_model"):
+    shared = (
+        "context",
+        "templates",
+        "site",
+        "working",
+        "desk",
+        "demo_model",
+        "key_rates",
+        "key_failures",
+        "started_at",
+    )
+    for name in shared:
         setattr(app.state, name, getattr(parent.state, name))
