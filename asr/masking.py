@@ -69,6 +69,11 @@ def mask_phone(number: str) -> str:
     return _hide(number, digits)
 
 
+def mask_code(code: str) -> str:
+    """An identity number, or a code that has letters, whatever its signs: 911****2X1."""
+    return HIDDEN * len(code) if len(code) <= MIN_RUN else _hide(code, list(range(len(code))))
+
+
 def _hide(text: str, digits: list[int]) -> str:
     """Three digits in front and two (from a mobile's length on, four) behind stay; of six, a lookup code's, none."""
     head = _HEAD if len(digits) > MIN_RUN else 0

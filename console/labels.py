@@ -45,6 +45,9 @@ FLAGS = {
     "untranscribed": "待转写",
     "call_back_requested": "要求回电",
     "abandoned": "排队中挂机",
+    "vulnerable": "需要关照",
+    "dialect": "要求方言服务",
+    "foreign_language": "要求外语服务",
 }
 SPEAKERS = {"caller": "来电人", "hotline": "热线", "seat": "座席"}
 SEARCH_ORDERS = {"relevance": "最相关", "time": "最新"}
@@ -87,10 +90,30 @@ FIELDS = {
     "address": "地址",
     "overlay": "专项时限",
     "emergency": "紧急",
+    "town": "乡镇街道",
+    "community": "村（社区）",
+    "gender": "性别",
+    "phone_extension": "分机",
+    "other_phones": "其他电话",
+    "id_number": "身份证号",
+    "enterprise": "企业名称",
+    "credit_code": "统一信用代码",
+    "event_time": "发生时间",
+    "since": "持续时间",
+    "recurring": "发生规律",
+    "amounts": "涉及金额",
+    "people": "涉及人数",
+    "wants": "诉求",
+    "mood": "情绪",
+    "urgency": "急迫程度",
 }
+GENDERS = {"female": "女", "male": "男"}
+OBSERVED = {"upset": "焦急", "angry": "激动", "soon": "希望尽快", "urgent": "很急"}
 SOURCES = {
     "transcript": "通话转写",
+    "seat": "座席复述",
     "text": "来件文字",
+    "human": "人工填写",
     "caller_id": "来电号码",
     "rule": "规则",
     "alarm": "通话警报",

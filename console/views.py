@@ -9,7 +9,7 @@ from typing import Any
 
 from asr import recognizer
 from asr.fillers import fillers
-from asr.masking import digits_in, mask_numbers, mask_phone, mask_spoken
+from asr.masking import digits_in, mask_code, mask_numbers, mask_phone, mask_spoken
 from asr.models import Segment, Transcript
 from asr.review import ordered_segments
 from asr.service import UNSURE_BELOW
@@ -17,7 +17,13 @@ from asr.text import aligned
 from console import labels
 from ivr.media.mixer import CALLER
 from recordings.models import Call
+from tickets.extraction.sheet import OBSERVED, PERSONAL
 from tickets.models import Evidence, Ticket, TicketEvent
+
+NUMBERS = frozenset({"phone", "other_phones", "phone_extension", "id_number", "credit_code"})
+"""Fields whose evidence is a number that was told, in whatever words."""
+EXPECTED = ("category", "type", "tier", "caller_name", "phone", "place")
+"""What every ticket should have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +125,8 @@ def ticket_row(ticket: Ticket) -> TicketRow:
 
 def facts(ticket: Ticket, *, masked: bool) -> tuple[Fact, ...]:
     """The fields of a ticket in reading order, then its flags; what every ticket should have is there when empty."""
+    observed = {item.field: item.value for item in ticket.evidence if item.field in OBSERVED}
+    petitioner = {field: str(ticket.petitioner.get(field, "")) for field in PERSONAL}
     proofs = {item.field: proof(item, masked=masked) for item in ticket.evidence}
     values = {
         "category": ticket.category.replace("/", " / "),
@@ -126,9 +134,17 @@ def facts(ticket: Ticket, *, masked: bool) -> tuple[Fact, ...]:
         "tier": labels.label(labels.TIERS, ticket.tier),
         "overlay": labels.label(labels.OVERLAYS, ticket.overlay),
         "caller_name": ticket.caller_name,
+        "gender": labels.label(labels.GENDERS, petitioner["gender"]),
         "phone": mask_phone(ticket.phone) if masked else ticket.phone,
+        "phone_extension": petitioner["phone_extension"],
+        "other_phones": petitioner["other_phones"],
+        "id_number": mask_code(petitioner["id_number"]) if masked else petitioner["id_number"],
+        "enterprise": petitioner["enterprise"],
+        "credit_code": mask_code(petitioner["credit_code"]) if masked else petitioner["credit_code"],
         "place": ticket.place,
+        "community": ticket.community,
         "address": ticket.address,
+        **{field: labels.label(labels.OBSERVED, observed.get(field, "")) for field in OBSERVED},
     }
     written = [
         Fact(
@@ -138,19 +154,30 @@ def facts(ticket: Ticket, *, masked: bool) -> tuple[Fact, ...]:
             proof=proofs.get(field),
         )
         for field, value in values.items()
-        if value or field not in ("overlay", "address")
+        if value or field in EXPECTED
     ]
     marked = [
-        Fact(field=flag, name="标记", value=labels.label(labels.FLAGS, flag), proof=proofs.get(flag))
+        Fact(
+            field=flag,
+            name="标记",
+            value=labels.label(labels.FLAGS, flag) + _detail(flag, ticket),
+            proof=proofs.get(flag),
+        )
         for flag in map(str, ticket.flags)
     ]
     return (*written, *marked)
 
 
+def _detail(flag: str, ticket: Ticket) -> str:
+    """Who is in need of care."""
+    return next((f"：{item.value}" for item in ticket.evidence if item.field == flag == "vulnerable"), "")
+
+
 def proof(evidence: Evidence, *, masked: bool) -> Proof:
     """One piece of evidence."""
+    hide = mask_code if evidence.field in NUMBERS else mask_numbers
     return Proof(
-        quote=mask_numbers(evidence.quote) if masked else evidence.quote,
+        quote=hide(evidence.quote) if masked else evidence.quote,
         source=labels.label(labels.SOURCES, evidence.source),
         percent=round(100 * evidence.confidence),
         start_ms=evidence.start_ms,

@@ -60,12 +60,14 @@ class GazetteerFile(Table):
 
 @dataclass(frozen=True)
 class PlaceName:
-    """One spelling of a place. `town` is the town or street it lies in, its own name for a town, empty if unknown."""
+    """One spelling of a place. `town` is the town or street it lies in, its own name for a town, empty if unknown;
+    `kind` as in `tickets.places.KINDS`."""
 
     spelling: str
     name: str
     town: str
     confidence: float
+    kind: str = "other"
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,15 @@ class Gazetteer:
         if not hits:
             hits = list(self._by_sound(text))
         return max(hits, key=lambda hit: (hit.confidence, hit.end - hit.start, -hit.start), default=None)
+
+    def find_all(self, text: str) -> tuple[PlaceHit, ...]:
+        """All places in `text` in its order, none over another; those by sound only where no syllable is wrong."""
+        kept = self._exact(text)
+        heard = [hit for hit in self._by_sound(text) if hit.confidence >= BY_SOUND]
+        for hit in sorted(heard, key=lambda hit: hit.start - hit.end):
+            if not any(hit.start < other.end and other.start < hit.end for other in kept):
+                kept.append(hit)
+        return tuple(sorted(kept, key=lambda hit: hit.start))
 
     def _exact(self, text: str) -> "list[PlaceHit]":
         hits: list[PlaceHit] = []
@@ -155,11 +166,11 @@ def _spellings(places: Sequence[Place]) -> tuple[PlaceName, ...]:
     spellings: dict[str, PlaceName] = {}
     for place in places:
         town = place.name if place.kind == "town" else place.town
-        spellings[place.name] = PlaceName(place.name, place.name, town, EXACT)
+        spellings[place.name] = PlaceName(place.name, place.name, town, EXACT, place.kind)
     count = Counter(alias for place in places for alias in place.aliases)
     for place in places:
         town = place.name if place.kind == "town" else place.town
         for alias in place.aliases:
             if alias not in spellings and count[alias] == 1:
-                spellings[alias] = PlaceName(alias, place.name, town, ALIAS)
+                spellings[alias] = PlaceName(alias, place.name, town, ALIAS, place.kind)
     return tuple(sorted(spellings.values(), key=lambda spelling: -len(spelling.spelling)))

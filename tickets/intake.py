@@ -17,7 +17,7 @@ from asr.recognizer import Word
 from hotline.errors import InvalidInputError
 from tickets.commands import Desk, refresh_due
 from tickets.events import record_event
-from tickets.extraction import Extraction, extract
+from tickets.extraction import OBSERVED, Extraction, extract
 from tickets.lifecycle import Command, State, next_state
 from tickets.models import Evidence, Ticket
 from tickets.numbering import LOOKUP_DIGITS
@@ -70,7 +70,12 @@ def take_demand(
     code = f"{secrets.randbelow(10**LOOKUP_DIGITS):0{LOOKUP_DIGITS}}"
     number = next_number(session, prefix=prefix, lookup_code=code, now=now, zone=zone)
     found = extract(
-        written(demand.content), caller_id=demand.phone, taxonomy=desk.site.taxonomy, gazetteer=desk.site.gazetteer
+        written(demand.content),
+        caller_id=demand.phone,
+        taxonomy=desk.site.taxonomy,
+        gazetteer=desk.site.gazetteer,
+        now=now.astimezone(zone),
+        area_code=desk.site.area_code,
     )
     fields = _fields(demand, found, desk)
     state = next_state(State.ACCEPTING, Command.ACCEPT)
@@ -111,7 +116,18 @@ def _fields(demand: Demand, found: Extraction, desk: Desk) -> dict[str, Any]:
     named = {"tier": category.tier, "type": category.type} if category else {}
     given: Mapping[str, Any] = {
         name: getattr(demand, name) or named.get(name) or getattr(found, name)
-        for name in ("category", "type", "tier", "title", "caller_name", "phone", "place", "address")
+        for name in (
+            "category",
+            "type",
+            "tier",
+            "title",
+            "caller_name",
+            "phone",
+            "place",
+            "address",
+            "town",
+            "community",
+        )
     }
     flags = [*found.flags]
     flags += [ANONYMOUS] if demand.anonymous else []
@@ -124,9 +140,8 @@ def _fields(demand: Demand, found: Extraction, desk: Desk) -> dict[str, Any]:
         "keywords": list(found.keywords),
         "flags": list(dict.fromkeys(flags)),
         "anonymous": demand.anonymous or ANONYMOUS in found.flags,
-        "caller_kind": demand.caller_kind,
-        "town": demand.town,
-        "community": demand.community,
+        "caller_kind": demand.caller_kind if demand.caller_kind != "person" else found.caller_kind,
+        "petitioner": {} if demand.anonymous else dict(found.petitioner),
         "latitude": demand.latitude,
         "longitude": demand.longitude,
     }
@@ -135,7 +150,8 @@ def _fields(demand: Demand, found: Extraction, desk: Desk) -> dict[str, Any]:
 def _explain(session: Session, ticket: Ticket, demand: Demand, found: Extraction) -> None:
     """The evidence of what was found in the text and is in the ticket."""
     for item in found.findings:
-        if item.field not in ticket.flags and getattr(ticket, item.field, None) != item.value:
+        kept = item.field in ticket.flags or item.field in OBSERVED or item.field in ticket.petitioner
+        if not kept and getattr(ticket, item.field, None) != item.value:
             continue
         if getattr(demand, item.field, ""):
             continue

@@ -77,7 +77,12 @@ class TicketJobs:
     @property
     def _site(self) -> SiteData:
         """With the places as they are now."""
-        return replace(self._site_data, gazetteer=self._lexicon.get().gazetteer)
+        return replace(
+            self._site_data,
+            gazetteer=self._lexicon.get().gazetteer,
+            zone=self._settings.zone,
+            area_code=self._settings.dial_plan.area_code,
+        )
 
     def functions(self) -> dict[str, Callable[..., None]]:
         """The jobs by the names they are handed in under."""

@@ -107,6 +107,13 @@ def edited_fields(session: Session, ticket_id: int) -> set[str]:
     return {name for data in session.scalars(query) for name in data.get("set", {})}
 
 
+def removed_flags(session: Session, ticket_id: int) -> set[str]:
+    """The flags that a person took away."""
+    kind = Command.UNFLAG.value
+    query = select(TicketEvent.data).where(TicketEvent.ticket_id == ticket_id, TicketEvent.kind == kind)
+    return {str(data["flag"]) for data in session.scalars(query) if "flag" in data}
+
+
 def find_number(session: Session, number: str) -> TicketNumber | None:
     """A number that was given out, or None."""
     return session.get(TicketNumber, number)

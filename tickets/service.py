@@ -1,7 +1,7 @@
 """Makes tickets from calls: gives numbers, fills fields with their evidence, writes the events. Never commits."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -12,10 +12,10 @@ from asr.recognizer import Word
 from hotline.settings_sections import TicketSettings
 from recordings.models import Call
 from tickets import repository
-from tickets.call_facts import EMERGENCY, CallFacts
+from tickets.call_facts import EMERGENCY, SEAT, CallFacts
 from tickets.deadlines import TierDeadlines, load_deadlines
 from tickets.events import record_event
-from tickets.extraction import Extraction, Finding, extract
+from tickets.extraction import OBSERVED, PERSONAL, Extraction, Finding, extract
 from tickets.gazetteer import Gazetteer, load_gazetteer
 from tickets.lifecycle import Command, State, next_state
 from tickets.models import Evidence, Ticket, TicketNumber
@@ -28,17 +28,23 @@ CALLER = "caller"
 PHONE_CHANNEL = "phone"
 UNTRANSCRIBED = "untranscribed"
 LIFE_AND_SAFETY = "T1"
+PETITIONER = "petitioner"
 # The columns that extraction fills, in the order people read them.
-_FIELDS = ("category", "type", "tier", "overlay", "title", "content", "caller_name", "phone", "place", "address")
+_FIELDS = (
+    *("category", "type", "tier", "overlay", "title", "content", "caller_name", "phone", "place", "address"),
+    *("town", "community", "caller_kind", "anonymous", "petitioner"),
+)
 
 
 @dataclass(frozen=True)
 class SiteData:
-    """The site's data files, read and checked."""
+    """The site's data files, read and checked; its zone, and the area code that local numbers lack."""
 
     taxonomy: Taxonomy
     gazetteer: Gazetteer
     deadlines: dict[str, TierDeadlines]
+    zone: tzinfo = UTC
+    area_code: str = ""
 
     def clocks(self, tier: str, overlay: str) -> dict[str, str]:
         """Step -> how long it may take (`2h`, `1wd`): the tier's, with the overlay's on top."""
@@ -94,11 +100,15 @@ def next_number(
 
 def spoken_by_caller(transcript: Transcript) -> Speech:
     """What the caller said in `transcript`."""
+    return _spoken_by(CALLER, transcript)
+
+
+def _spoken_by(speaker: str, transcript: Transcript) -> Speech:
     return Speech(
         [
             SpokenSegment(segment.position, segment.text, tuple(Word(*word) for word in segment.words))
             for segment in transcript.segments
-            if segment.speaker == CALLER
+            if segment.speaker == speaker
         ]
     )
 
@@ -141,14 +151,24 @@ def complete_ticket(
     fields = tuple(field for field in _FIELDS if field not in edited)
     ticket.flags = [flag for flag in ticket.flags if flag != UNTRANSCRIBED]
     extraction = _extract(call, transcript, site)
+    removed = repository.removed_flags(session, ticket.id)
+    extraction = replace(extraction, flags=tuple(flag for flag in extraction.flags if flag not in removed))
     _assign(ticket, extraction, fields, now)
     _explain(session, ticket, extraction, fields, transcript, site, now)
     ticket.check_at = now  # the tier may be another
 
 
 def _extract(call: Call, transcript: Transcript | None, site: SiteData) -> Extraction:
-    speech = spoken_by_caller(transcript) if transcript else Speech(())
-    found = extract(speech, caller_id=call.caller_number, taxonomy=site.taxonomy, gazetteer=site.gazetteer)
+    silence = Speech(())
+    found = extract(
+        spoken_by_caller(transcript) if transcript else silence,
+        seat=_spoken_by(SEAT, transcript) if transcript else silence,
+        caller_id=call.caller_number,
+        taxonomy=site.taxonomy,
+        gazetteer=site.gazetteer,
+        now=call.started_at.astimezone(site.zone),
+        area_code=site.area_code,
+    )
     return _with_facts(found, CallFacts.of_call(call))
 
 
@@ -165,7 +185,8 @@ def _with_facts(found: Extraction, facts: CallFacts) -> Extraction:
 
 def _assign(ticket: Ticket, extraction: Extraction, fields: tuple[str, ...], now: datetime) -> None:
     for field in fields:
-        setattr(ticket, field, getattr(extraction, field))
+        value = getattr(extraction, field)
+        setattr(ticket, field, dict(value) if field == PETITIONER else value)
     ticket.keywords = list(extraction.keywords)
     ticket.flags = list(dict.fromkeys([*ticket.flags, *extraction.flags]))
     ticket.confidential = CONFIDENTIAL in ticket.flags
@@ -183,7 +204,8 @@ def _explain(
 ) -> None:
     """Writes the evidence of the fields that were filled, and the event."""
     segments = {segment.position: segment.id for segment in transcript.segments} if transcript else {}
-    findings = [item for item in extraction.findings if item.field in fields or item.field in extraction.flags]
+    shown = {*fields, *extraction.flags, *OBSERVED, *(PERSONAL if PETITIONER in fields else ())}
+    findings = [item for item in extraction.findings if item.field in shown]
     repository.forget_evidence(session, ticket.id, {item.field for item in findings})
     for finding in findings:
         span = finding.span

@@ -61,6 +61,10 @@ class Speech:
             quote=self.text[start:end].replace(BREAK, ""),
         )
 
+    def first_after(self, ms: int) -> int | None:
+        """Where in `text` the first word stands that began after `ms`."""
+        return next((at for at, place in enumerate(self._places) if place and place[2].start_ms >= ms), None)
+
     def word_ends_at(self, end: int) -> bool:
         """Whether the recognizer ended a word before `text[end]`."""
         if end >= len(self._places):

@@ -56,7 +56,10 @@ def test_evidence_points_at_the_words_and_the_audio(site: Site) -> None:
     ticket = site.ticket()
     assert ticket is not None
     evidence = {item.field: item for item in ticket.evidence}
-    assert set(evidence) == {"category", "type", "tier", "caller_name", "phone", "place", "address"}
+    assert set(evidence) == {
+        *("category", "type", "tier", "caller_name", "phone", "place", "address"),
+        "since",
+    }
     place = evidence["place"]
     assert (place.quote, place.source, place.start_ms, place.end_ms) == ("妫水北街", "transcript", 1600, 2400)
     with site.database.reading() as session:
@@ -125,7 +128,7 @@ def test_killed_anywhere_and_run_again_it_ends_the_same(
         "ticket_numbers": 1,
         "tickets": 1,
         "ticket_events": 3,
-        "evidence": 7,
+        "evidence": 8,
     }
     assert broken["tickets"][0]["version"] == 1
     assert "ticket.created" in site.event_names()

@@ -22,6 +22,8 @@ def make_ticket(**values: object) -> Ticket:
         "place": "张山营镇",
         "overlay": "",
         "address": "",
+        "community": "",
+        "petitioner": {},
         "flags": [],
         "created_at": NOW,
     }
@@ -172,3 +174,33 @@ def test_the_worse_direction_of_the_caller_s_stream_is_the_call_s_quality() -> N
 def test_a_call_of_which_nothing_was_measured_has_no_quality() -> None:
     assert voice_quality(Call(qualities=[CallQuality(position=0, party="caller")])) is None
     assert voice_quality(Call(qualities=[CallQuality(position=0, party="8001", received_mos=4.0)])) is None
+
+
+def test_what_was_observed_and_who_calls_are_facts_where_they_are_known() -> None:
+    ticket = make_ticket(
+        flags=["vulnerable"], petitioner={"enterprise": "某某公司", "credit_code": "91350100M000100Y43"}
+    )
+    ticket.evidence = [
+        Evidence(field=field, value=value, source="transcript", confidence=0.8, quote=value)
+        for field, value in (("wants", "尽快派人来修"), ("mood", "upset"), ("vulnerable", "老人、婴幼儿"))
+    ]
+    shown = {fact.field: fact.value for fact in facts(ticket, masked=True)}
+    assert (shown["wants"], shown["mood"], shown["enterprise"]) == ("尽快派人来修", "焦急", "某某公司")
+    assert shown["vulnerable"] == "需要关照：老人、婴幼儿"
+    assert shown["credit_code"] == "913***********0Y43"
+    assert not {"amounts", "gender", "id_number"} & set(shown)
+
+
+def test_number_told_in_any_words_is_hidden_with_its_evidence() -> None:
+    ticket = make_ticket(petitioner={"id_number": "11010519491231002X"})
+    ticket.evidence = [
+        Evidence(
+            field="phone", value="13800138000", source="transcript", confidence=0.6, quote="幺三八零零要三八零零零"
+        ),
+    ]
+    shown = {fact.field: fact for fact in facts(ticket, masked=True)}
+    proof = shown["phone"].proof
+    assert proof is not None
+    assert proof.quote == "幺三八****八零零零"
+    assert shown["id_number"].value == "110***********002X"
+    assert {fact.field: fact.value for fact in facts(ticket, masked=False)}["id_number"] == "11010519491231002X"

@@ -1,20 +1,21 @@
 """Cases are written as recognizers write: words with blanks between, ` | ` between two utterances."""
 
 import csv
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from speech_rig import WORD_MS, speech_of
 
-from asr.recognizer import Word
 from hotline.settings_sections import TicketSettings
 from tickets.extraction import TITLE_LENGTH, UNHEARD_TITLE, Extraction, Finding, extract
 from tickets.service import SiteData, load_site_data
-from tickets.speech import Speech, SpokenSegment
+from tickets.speech import Speech
 
 CALLER_ID = "13910001234"
-WORD_MS = 200
 
 
 @pytest.fixture(scope="module")
@@ -22,24 +23,11 @@ def site() -> SiteData:
     return load_site_data(TicketSettings())
 
 
-def speech_of(text: str) -> Speech:
-    """`_` stands for a pause inside an utterance."""
-    segments, at = [], 0
-    for position, utterance in enumerate(text.split("|")):
-        words = []
-        for word in utterance.split():
-            if word == "_":
-                at += 400
-                continue
-            words.append(Word(word, at, at + WORD_MS, 0.9))
-            at += WORD_MS
-        display = utterance.replace(" ", "").replace("_", "，") + "。"
-        segments.append(SpokenSegment(position, display, tuple(words)))
-    return Speech(segments)
+NOW = datetime(2026, 1, 5, 9, 42, tzinfo=ZoneInfo("Asia/Shanghai"))  # a Monday
 
 
 def run(site: SiteData, text: str, caller_id: str = CALLER_ID) -> Extraction:
-    return extract(speech_of(text), caller_id=caller_id, taxonomy=site.taxonomy, gazetteer=site.gazetteer)
+    return extract(speech_of(text), caller_id=caller_id, taxonomy=site.taxonomy, gazetteer=site.gazetteer, now=NOW)
 
 
 def finding(extraction: Extraction, field: str) -> Finding:
@@ -146,7 +134,7 @@ def test_anonymous_caller_has_no_name(site: SiteData) -> None:
     ("text", "place", "address"),
     [
         ("我 在 康庄镇", "康庄镇", ""),
-        ("龙庆峡 门口", "旧县镇", "龙庆峡"),
+        ("龙庆峡 门口", "旧县镇", "龙庆峡门口"),
         ("妫水北街 路灯", "妫水北街", "妫水北街"),
         ("路灯 坏 了", "", ""),
     ],
@@ -188,7 +176,7 @@ def test_number_told_in_two_breaths_has_the_audio_of_both(site: SiteData) -> Non
 
 
 def test_nothing_said_leaves_only_the_calling_number(site: SiteData) -> None:
-    result = extract(Speech(()), caller_id=CALLER_ID, taxonomy=site.taxonomy, gazetteer=site.gazetteer)
+    result = extract(Speech(()), caller_id=CALLER_ID, taxonomy=site.taxonomy, gazetteer=site.gazetteer, now=NOW)
     assert [item.field for item in result.findings] == ["phone"]
     assert (result.category, result.content, result.keywords) == ("", "", ())
 
@@ -200,7 +188,7 @@ ALPHABET = "我姓张叫李女士路灯坏了煤气味着火电话一三八零�
 def test_any_words_give_a_ticket_whose_evidence_lies_in_the_speech(text: str, caller_id: str) -> None:
     site = load_site_data(TicketSettings())
     speech = speech_of(text)
-    result = extract(speech, caller_id=caller_id, taxonomy=site.taxonomy, gazetteer=site.gazetteer)
+    result = extract(speech, caller_id=caller_id, taxonomy=site.taxonomy, gazetteer=site.gazetteer, now=NOW)
     assert 0 < len(result.title) <= TITLE_LENGTH
     assert len({item.field for item in result.findings}) == len(result.findings)
     spoken = {segment.position: "".join(word.text for word in segment.words) for segment in speech.segments}
