@@ -44,6 +44,7 @@ from hotline.settings_sections import (
     DialPlanSettings,
     DuplicateSettings,
     ExtensionSettings,
+    FigureSettings,
     FlowSettings,
     LimitSettings,
     MediaSettings,
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     review: ReviewSettings = ReviewSettings()
     search: SearchSettings = SearchSettings()
+    figures: FigureSettings = FigureSettings()
     privacy: PrivacySettings = PrivacySettings()
     console: ConsoleSettings = ConsoleSettings()
     api: ApiSettings = ApiSettings()

@@ -370,6 +370,13 @@ class DuplicateSettings(Section):
         1_000, ge=1, le=20_000, description="newest tickets of the town that one is compared with"
     )
     max_suggestions: int = Field(5, ge=1, le=50, description="suggestions for a new ticket")
+class FigureSettings(Section):
+    """Sums of days and drafts of the rates, kept by the worker."""
+
+    refresh_s: float = Field(600.0, ge=10, description="so often what has changed is counted")
+    max_tickets: int = Field(
+        50_000, ge=500, description="tickets that one run looks at; the next one goes on where it stopped"
+    )
 
 
 class PrivacySettings(Section):

@@ -37,6 +37,7 @@ from recordings.store import RecordingStore
 from tickets import lookup, repository
 from tickets.call_facts import CallFacts
 from tickets.commands import conclude_call_back, load_desk
+from tickets.figure_repository import note_call
 from tickets.lexicon import watch_lexicon
 from tickets.models import Ticket, TicketNumber
 from tickets.notices.occasions import tell_created
@@ -130,6 +131,7 @@ class TicketJobs:
         with self._database.transaction() as session:
             call = ingest_recording(session, journal=journal, stored=stored, now=self._clock.now())
             recorded = find_recording(session, call.id) is not None
+            note_call(session, call, self._settings.zone)
         if (
             not recorded
         ):  # one that cannot be read is in the store now: from here on the call is one without a recording

@@ -47,6 +47,7 @@ class Ticket(Base):
         Index(None, "state", "due_at"),
         Index(None, "unit", "state"),
         Index(None, "created_at", "id"),
+        Index(None, "updated_at", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

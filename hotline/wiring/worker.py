@@ -19,6 +19,7 @@ from recordings.store import open_store
 from tickets.auto_dispatch import AutoDispatchJobs
 from tickets.commands import load_desk
 from tickets.duplicate_jobs import DuplicateJobs
+from tickets.figure_jobs import FigureJobs
 from tickets.jobs import TicketJobs
 from tickets.notices.jobs import NoticeJobs
 from tickets.notices.occasions import tell_reminder
@@ -65,6 +66,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     notice_jobs = NoticeJobs(settings=settings, database=database, jobs=jobs, clock=clock, stop=stop)
     functions |= retention_jobs.functions() | notice_jobs.functions()
     duplicate_jobs = DuplicateJobs(settings=settings.duplicates, database=database, jobs=jobs, clock=clock)
+    figure_jobs = FigureJobs(settings=settings, database=database, jobs=jobs, desk=load_desk(settings), clock=clock)
+    notice_jobs = NoticeJobs(settings=settings, database=database, jobs=jobs, clock=clock, stop=stop)
+    functions |= retention_jobs.functions() | notice_jobs.functions() | figure_jobs.functions()
     worker = jobs.run(functions, threads=WORKER_THREADS, urgent_threads=URGENT_THREADS)
     log.info("working on %s", ", ".join(sorted(functions)))
     next_sweep = 0.0
@@ -82,6 +86,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
                     notice_jobs.sweep,
                     recording_jobs.sweep,
                     retention_jobs.sweep,
+                    figure_jobs.sweep,
                 )
         except UnavailableError as error:
             log.warning("waiting: %s", error)
