@@ -370,6 +370,8 @@ class DuplicateSettings(Section):
         1_000, ge=1, le=20_000, description="newest tickets of the town that one is compared with"
     )
     max_suggestions: int = Field(5, ge=1, le=50, description="suggestions for a new ticket")
+
+
 class FigureSettings(Section):
     """Sums of days and drafts of the rates, kept by the worker."""
 
