@@ -67,6 +67,9 @@ AUDIT_ACTIONS = {
     "edit": "修改转写",
     "restore": "恢复转写版本",
     "confirm": "确认转写",
+    "retry_notice": "重发通知",
+    "retry_webhook": "重发事件",
+    "webhook_personal": "接口可得个人信息",
     "api_refused": "接口密钥无效",
 }
 CHANGES = {

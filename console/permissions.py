@@ -15,6 +15,7 @@ class Permission(StrEnum):
     DOWNLOAD = "download"  # take a recording away; logged
     HOLD = "hold"  # keep a call from deletion, and end that; logged
     AUDIT = "audit"  # read the audit log
+    NOTICES = "notices"  # see how notices and webhooks stand, recipients masked, and have them sent again; logged
 
 
 PERMISSIONS: dict[str, frozenset[Permission]] = {
@@ -25,7 +26,9 @@ PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.UNIT_HANDLER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
     Role.UNIT_HEAD: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
     Role.LEADER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
-    Role.SUPERVISOR: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.HOLD}),
+    Role.SUPERVISOR: frozenset(
+        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.HOLD, Permission.NOTICES}
+    ),
     Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT}),
     Role.ADMIN: frozenset(Permission),
 }

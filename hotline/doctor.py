@@ -7,6 +7,7 @@ import resource
 import shutil
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -27,11 +28,17 @@ from ivr.media.engine import NICE
 from ivr.menu.machine import load_flow
 from recordings.ffmpeg import check_encoder
 from recordings.keys import load_keys
+from tickets.notices import repository
+from tickets.notices.delivery import DeliveryState
+from tickets.notices.plan import load_plan
+from tickets.notices.site_channels import open_channels
+from tickets.notices.subscriptions import load_webhook_keys, webhook_key_path
 from tickets.working_time import load_working_time, unknown_years
 
 MIN_FREE_BYTES = 2 * 1024**3  # about 17 hours of stereo recordings
 RELEASED = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
 CERTIFICATE_WARNING = timedelta(days=30)
+NOTICE_PATIENCE = timedelta(minutes=30)
 RTP_SAMPLE = 50
 AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 CGROUPS = Path("/proc/self/cgroup")
@@ -59,6 +66,8 @@ def examine(settings: Settings) -> list[Finding]:
         _recognizers,
         _rtp_ports,
         _trunks,
+        _notices,
+        _webhooks,
         _priority,
         _descriptors,
     )
@@ -219,6 +228,74 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "消息服务", "正常")
     finally:
         bus.close()
+
+
+def _notices(settings: Settings) -> Iterator[Finding]:
+    """The texts, each channel as far as it can be seen without sending, and whether notices pile up."""
+    load_plan(settings)
+    for channel, port in open_channels(settings).items():
+        try:
+            port.check()
+        except HotlineError as error:
+            hint = "核对 [notices] 里的设置，再运行 hotline notices test"
+            yield Finding("error", f"通知 {channel.label}", error.message, error.hint or hint)
+        else:
+            yield Finding("ok", f"通知 {channel.label}", "可用")
+    with _current_database(settings) as database:
+        if database is None:
+            return
+        with database.reading() as session:
+            counts, oldest = repository.notice_counts(session), repository.oldest_due(session)
+    failed = sum(count for (_, state), count in counts.items() if state == DeliveryState.FAILED)
+    if failed:
+        yield Finding(
+            "warning", "通知", f"{failed} 条发送失败", "控制台的“通知”页，或 hotline notices list --state failed"
+        )
+    if oldest is not None and SystemClock().now() - oldest > NOTICE_PATIENCE:
+        minutes = int((SystemClock().now() - oldest).total_seconds() // 60)
+        hint = "看 worker 是否在运行，再看 hotline notices list --state queued"
+        yield Finding("warning", "通知", f"有通知已等待 {minutes} 分钟没有发出", hint)
+
+
+def _webhooks(settings: Settings) -> Iterator[Finding]:
+    """Subscriptions that are disabled or failing, and the key that they are signed under."""
+    with _current_database(settings) as database:
+        if database is None:
+            return
+        with database.reading() as session:
+            found = repository.subscriptions(session)
+    if not found:
+        return
+    keys = load_webhook_keys(settings)
+    for item in found:
+        subject = f"接口 {item.name}"
+        if not item.active:
+            hint = f"修好后运行 hotline webhooks enable {item.name}"
+            yield Finding("warning", subject, f"已停用：{item.disabled_reason}", hint)
+        elif keys.find(item.key_id) is None:
+            hint = "把密钥文件复制到本机，或运行 hotline webhooks rotate"
+            yield Finding("error", subject, f"{webhook_key_path(settings)} 里没有密钥 {item.key_id}", hint)
+        elif item.failing_since is not None:
+            since = item.failing_since.astimezone(settings.zone)
+            hint = f"hotline webhooks deliveries {item.name}"
+            yield Finding("warning", subject, f"自 {since:%Y-%m-%d %H:%M} 起送不到", hint)
+        else:
+            yield Finding("ok", subject, "正常")
+
+
+@contextmanager
+def _current_database(settings: Settings) -> Iterator[Database | None]:
+    """The database; None where it is not there, does not answer or is older than this version: `_database` says so."""
+    if not settings.database_url.get_secret_value() and not (settings.data_dir / "hotline.db").exists():
+        yield None
+        return
+    with closing(Database(settings.effective_database_url())) as database:
+        try:
+            database.ping()
+        except UnavailableError:
+            yield None
+            return
+        yield None if database.pending_revision() is not None else database
 
 
 def _database(settings: Settings) -> Iterator[Finding]:

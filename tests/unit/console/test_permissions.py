@@ -11,9 +11,9 @@ TABLE = {
     "unit_handler": {"read", "hear", "unmask"},
     "unit_head": {"read", "hear", "unmask"},
     "leader": {"read", "hear", "unmask"},
-    "supervisor": {"read", "hear", "unmask", "hold"},
+    "supervisor": {"read", "hear", "unmask", "hold", "notices"},
     "auditor": {"read", "audit"},
-    "admin": {"read", "hear", "edit", "unmask", "download", "hold", "audit"},
+    "admin": {"read", "hear", "edit", "unmask", "download", "hold", "audit", "notices"},
 }
 
 
