@@ -20,6 +20,7 @@ from tickets.events import record_event
 from tickets.extraction import OBSERVED, Extraction, extract
 from tickets.lifecycle import Command, State, next_state
 from tickets.models import Evidence, Ticket
+from tickets.notices.occasions import tell_created
 from tickets.numbering import LOOKUP_DIGITS
 from tickets.projection import CONFIDENTIAL
 from tickets.roles import Actor
@@ -107,6 +108,7 @@ def take_demand(
     ]
     refresh_due(ticket, events, desk, now=now)
     session.flush()
+    tell_created(session, ticket, plan=desk.notices, now=now)
     return ticket
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from console_seed import PHONE
@@ -14,6 +15,7 @@ from hotline.errors import ConflictError
 from hotline.settings import Settings
 from hotline.settings_notices import NoticeSettings
 from tickets.commands import load_desk
+from tickets.intake import Demand, take_demand
 from tickets.lifecycle import Command
 from tickets.models import Ticket, Unit
 from tickets.notices.models import Notice, WebhookDelivery, WebhookSubscription
@@ -171,6 +173,23 @@ def test_life_and_safety_is_told_at_night_and_all_else_in_the_morning(counter: C
     with counter.database.reading() as session:
         due = [item.due_at for item in session.scalars(select(Notice).order_by(Notice.id))]
     assert due == [MONDAY.replace(hour=0, minute=0) + timedelta(days=1), counter.now]
+    assert events(counter) == ["ticket.created", "ticket.created"]
+
+
+def test_a_demand_that_is_written_is_acknowledged_but_not_to_who_stays_anonymous(counter: Counter) -> None:
+    for anonymous in (False, True):
+        demand = Demand(content="妫水北街的路灯坏了", channel="web", phone="+86 138 0013 8000", anonymous=anonymous)
+        with counter.database.transaction() as session:
+            take_demand(
+                session,
+                demand,
+                actor=REVIEWER,
+                desk=counter.desk,
+                prefix="YQ",
+                zone=ZoneInfo("Asia/Shanghai"),
+                now=counter.now,
+            )
+    assert told(counter) == [("received", "sms", PHONE)]
     assert events(counter) == ["ticket.created", "ticket.created"]
 
 

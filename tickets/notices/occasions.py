@@ -26,6 +26,7 @@ from tickets.ticket_clocks import STEP_RULES
 log = logging.getLogger(__name__)
 
 LIFE_AND_SAFETY = "T1"
+ANONYMOUS = "anonymous"
 HIDDEN_TITLE = "保密工单"
 UNKNOWN = "-"
 
@@ -195,7 +196,7 @@ def _tell_caller(
     now: datetime,
 ) -> None:
     phone = caller_number(ticket.phone)
-    if phone and not ticket.anonymous:
+    if phone and not (ticket.anonymous or ANONYMOUS in ticket.flags):
         urgent = ticket.tier == LIFE_AND_SAFETY
         _tell(session, ticket, kind, Channel.SMS, phone, values, key=key, plan=plan, now=now, urgent=urgent)
 
