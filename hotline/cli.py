@@ -28,6 +28,7 @@ from hotline.cli_retention import hold_app, retention_app
 from hotline.cli_search import app as search_app
 from hotline.cli_survey import app as survey_app
 from hotline.cli_tickets import app as tickets_app
+from hotline.cli_topics import app as topics_app
 from hotline.cli_trunks import trunks
 from hotline.cli_units import app as units_app
 from hotline.cli_webhooks import app as webhooks_app
@@ -62,6 +63,7 @@ app.add_typer(units_app, name="units")
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(rates_app, name="rates")
 app.add_typer(words_app, name="words")
+app.add_typer(topics_app, name="topics")
 app.add_typer(notices_app, name="notices")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(search_app, name="search")

@@ -56,6 +56,7 @@ from hotline.settings_sections import (
     SipSettings,
     SurveySettings,
     TicketSettings,
+    TopicSettings,
     TrunkSettings,
     check_address,
 )
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     asr: AsrSettings = AsrSettings()
     tickets: TicketSettings = TicketSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
+    topics: TopicSettings = TopicSettings()
     surveys: SurveySettings = SurveySettings()
     notices: NoticeSettings = NoticeSettings()
     webhooks: WebhookSettings = WebhookSettings()

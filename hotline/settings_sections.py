@@ -359,6 +359,19 @@ class TicketSettings(Section):
     lookup_window_s: float = Field(3600.0, gt=0)
 
 
+class TopicSettings(Section):
+    """What many people call about, found once a day."""
+
+    enabled: bool = Field(True, description="false: topics are not looked for")
+    hour: int = Field(3, ge=0, le=23, description="local hour from which on the day's topics are looked for")
+    at_least: int = Field(8, ge=3, le=1000, description="tickets in five weeks that make a topic")
+    large: int = Field(30, ge=3, description="tickets in five weeks from which on a topic may be one of the month")
+    max_texts: int = Field(50_000, ge=100, le=500_000, description="newest tickets of five weeks that are looked at")
+    max_grouped: int = Field(
+        8_000, ge=100, le=20_000, description="of them so many are compared with each other; the rest join: memory"
+    )
+
+
 class DuplicateSettings(Section):
     """Suggestions to merge tickets about one matter."""
 

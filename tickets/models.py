@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+import asr.models  # noqa: F401 - calls and segments, which these rows refer to
 from hotline.db import Base
 
 

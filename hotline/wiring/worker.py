@@ -27,6 +27,7 @@ from tickets.reminders import ReminderJobs
 from tickets.retention import Retention, RetentionJobs
 from tickets.second_pass_job import SecondPassJobs
 from tickets.survey_jobs import SurveyJobs
+from tickets.topic_jobs import TopicJobs
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     auto_dispatch = AutoDispatchJobs(database=database, jobs=jobs, bus=bus, clock=clock, desk=desk)
     notice_jobs = NoticeJobs(settings=settings, database=database, jobs=jobs, clock=clock, stop=stop)
     functions |= retention_jobs.functions() | notice_jobs.functions()
+    topic_jobs = TopicJobs(settings=settings, database=database, jobs=jobs, clock=clock)
+    functions |= topic_jobs.functions()
     duplicate_jobs = DuplicateJobs(settings=settings.duplicates, database=database, jobs=jobs, clock=clock)
     figure_jobs = FigureJobs(settings=settings, database=database, jobs=jobs, desk=load_desk(settings), clock=clock)
     notice_jobs = NoticeJobs(settings=settings, database=database, jobs=jobs, clock=clock, stop=stop)
@@ -81,6 +84,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
                     ticket_jobs.sweep_spool,
                     duplicate_jobs.sweep,
                     auto_dispatch.sweep,
+                    topic_jobs.sweep,
                     reminders.sweep,
                     survey_jobs.sweep,
                     notice_jobs.sweep,

@@ -20,7 +20,8 @@ import tickets.duplicate_models
 import tickets.figure_models
 import tickets.models
 import tickets.notices.models
-import tickets.survey_models  # noqa: F401
+import tickets.survey_models
+import tickets.topic_models  # noqa: F401
 from asr.search import FTS
 from hotline.db import Base, Database, alembic_config
 
