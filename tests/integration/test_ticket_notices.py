@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from console_seed import PHONE
 from sqlalchemy import select
-from ticket_people import COMPANY, MONDAY, NUMBER, REVIEWER, TOWN, Counter, add_ticket, seed_units
+from ticket_people import COMPANY, HEAD, MONDAY, NUMBER, REVIEWER, TOWN, Counter, add_ticket, seed_units
 
 from hotline.clock import ManualClock
 from hotline.db import Database
@@ -136,6 +136,9 @@ def test_an_anonymous_caller_is_told_nothing_and_of_a_confidential_ticket_no_mat
     assert "dispatched" not in [kind for kind, *_ in told(counter)]
     assert all("煤改电" not in text for text in texts(counter, "to_sign"))
     assert any("保密工单" in text for text in texts(counter, "to_sign"))
+    counter.give(Command.ASK_RETURN, actor=HEAD)
+    counter.give(Command.DENY_RETURN)
+    assert all("见工单" in text for text in texts(counter, "return_decided"))
 
 
 def test_every_caller_of_merged_tickets_hears_under_his_own_number(counter: Counter) -> None:

@@ -179,7 +179,7 @@ def test_a_callers_data_go_only_to_who_may_have_them_over_tls_and_never_of_a_con
         first, second = (json.loads(request.body)["data"] for request in trusted.received)
     assert first["personal"]["phone"] == PHONE
     assert "personal" not in second
-    assert second["confidential"] is True
+    assert (second["confidential"], second["category"], second["type"]) == (True, "", "")
 
 
 def test_what_is_not_taken_comes_again_under_the_same_identity_with_a_new_time(exchange: Exchange) -> None:

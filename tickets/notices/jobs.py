@@ -24,7 +24,7 @@ from tickets.notices.delivery import Backoff, DelayedError, GoneError, UnsureErr
 from tickets.notices.dispatch import Dispatcher, Policy, clean
 from tickets.notices.gateway import retry_after, tls_context
 from tickets.notices.http_client import Answer, exchange, public_or_within
-from tickets.notices.kinds import KINDS, Channel, Recipient
+from tickets.notices.kinds import KINDS, Channel
 from tickets.notices.models import Notice, WebhookDelivery
 from tickets.notices.outbox import notify, wants_none
 from tickets.notices.plan import NoticePlan, load_plan
@@ -154,9 +154,8 @@ class WebhookLane:
             disable(subscription, reason=reason, now=now)
             log.error("webhook %s is disabled: %s", subscription.name, reason)
             values = {"name": subscription.name, "days": f"{(now - subscription.failing_since).days}", "error": reason}
-            for address in self._settings.notices.operators:
+            for recipient in self._plan.operators:
                 key = f"{subscription.id}:{now.isoformat()}"
-                recipient = Recipient(Channel.EMAIL, address)
                 notify(session, "webhook_disabled", recipient, values, key=key, now=now, plan=self._plan)
         return subscription.active
 

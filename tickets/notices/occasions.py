@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LIFE_AND_SAFETY = "T1"
 ANONYMOUS = "anonymous"
+SEE_TICKET = "见工单"
 HIDDEN_TITLE = "保密工单"
 UNKNOWN = "-"
 
@@ -237,6 +238,8 @@ def _tell(
     urgent: bool = False,
 ) -> None:
     """An address that is none is passed over: it must not hold the ticket up."""
+    if ticket.confidential and "reason" in values:
+        values = {**values, "reason": SEE_TICKET}
     try:
         recipient = Recipient(channel, address)
     except InvalidInputError as error:

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hotline.errors import ConfigurationError
+from hotline.errors import ConfigurationError, InvalidInputError
 from hotline.settings import Settings
 from hotline.settings_notices import NoticeSettings
 from tickets.notices.delivery import Hours, parse_hours
-from tickets.notices.kinds import Channel
+from tickets.notices.kinds import Channel, Recipient
 from tickets.notices.templates import Templates, load_templates
 
 
@@ -24,6 +24,7 @@ class NoticePlan:
     mobile: re.Pattern[str]
     max_age: timedelta
     event_age: timedelta
+    operators: tuple[Recipient, ...]
 
 
 def load_plan(settings: Settings) -> NoticePlan:
@@ -34,6 +35,10 @@ def load_plan(settings: Settings) -> NoticePlan:
         hours = parse_hours(notices.caller_hours, settings.zone)
     except (re.error, ValueError) as error:
         raise ConfigurationError(f"notices.mobile_pattern or notices.caller_hours: {error}") from error
+    try:
+        operators = tuple(Recipient(Channel.EMAIL, address) for address in notices.operators)
+    except InvalidInputError as error:
+        raise ConfigurationError(f"notices.operators: {error.message}") from error
     return NoticePlan(
         site=settings.site_name,
         templates=load_templates(notices.templates_path, max_segments=notices.sms_max_segments),
@@ -41,6 +46,7 @@ def load_plan(settings: Settings) -> NoticePlan:
         hours=hours,
         mobile=mobile,
         max_age=timedelta(hours=notices.max_age_h),
+        operators=operators,
         event_age=timedelta(hours=settings.webhooks.max_age_h),
     )
 

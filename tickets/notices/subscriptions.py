@@ -83,14 +83,15 @@ def publish_test(session: Session, subscription: WebhookSubscription, *, now: da
 
 
 def facts(ticket: Ticket, *, personal: bool) -> dict[str, Any]:
-    """What every event says of its ticket. `personal`: with who called and what was said."""
+    """What every event says of its ticket; of a confidential one not what it is about. `personal`: with who called and
+    what was said."""
     told: dict[str, Any] = {
         "number": ticket.number,
         "state": ticket.state,
         "channel": ticket.channel,
-        "type": ticket.type,
+        "type": "" if ticket.confidential else ticket.type,
         "tier": ticket.tier,
-        "category": ticket.category,
+        "category": "" if ticket.confidential else ticket.category,
         "unit": ticket.unit,
         "confidential": ticket.confidential,
         "created_at": timestamp(ticket.created_at),

@@ -15,6 +15,7 @@ from tickets.notices.kinds import KINDS, UNCUT, Channel
 
 SITE = "site"  # may be named in every text
 SITE_CHARACTERS = 20
+MAX_SUBJECT = 200
 SINGLE_UNITS, PART_UNITS = 70, 67  # UTF-16 code units of a short message, and of a part of a long one (3GPP TS 23.040)
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -94,10 +95,15 @@ def segments(text: str) -> int:
     return 1 if units <= SINGLE_UNITS else math.ceil(units / PART_UNITS)
 
 
+def longest(kind: str, text: str) -> str:
+    """The longest that a text of that kind may become."""
+    limits = {**KINDS[kind].values, SITE: SITE_CHARACTERS}
+    return fill(text, {name: "路" * limit for name, limit in limits.items()})
+
+
 def longest_sms(kind: str, text: str) -> int:
     """The short messages that the text of that kind may become at most."""
-    limits = {**KINDS[kind].values, SITE: SITE_CHARACTERS}
-    return segments(fill(text, {name: "路" * limit for name, limit in limits.items()}))
+    return segments(longest(kind, text))
 
 
 def load_templates(path: Path, *, max_segments: int) -> Templates:
@@ -116,6 +122,8 @@ def load_templates(path: Path, *, max_segments: int) -> Templates:
             ("email.text", email.text if email else ""),
         ):
             _check(path, kind, where, text)
+        if email and len(longest(kind, email.subject)) > MAX_SUBJECT:
+            raise ConfigurationError(f"{path}: {kind}.email.subject may become longer than {MAX_SUBJECT} characters")
         if (count := longest_sms(kind, texts.sms)) > max_segments:
             raise ConfigurationError(
                 f"{path}: {kind}.sms may become {count} short messages, more than notices.sms_max_segments"

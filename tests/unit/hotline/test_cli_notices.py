@@ -187,6 +187,10 @@ def test_settings_that_would_send_twice_or_in_the_clear_are_refused(
         with pytest.raises(ConfigurationError, match=problem):
             load_settings()
         monkeypatch.delenv(name)
+    monkeypatch.setenv("HOTLINE_NOTICES__OPERATORS", '["ops@local"]')
+    with pytest.raises(ConfigurationError, match=r"notices\.operators"):
+        load_plan(load_settings())
+    monkeypatch.delenv("HOTLINE_NOTICES__OPERATORS")
     monkeypatch.setenv("HOTLINE_NOTICES__MOBILE_PATTERN", "(")
     with pytest.raises(ConfigurationError, match="mobile_pattern"):
         load_plan(load_settings())

@@ -94,6 +94,7 @@ def test_values_that_are_not_the_kinds_are_refused(templates: Templates) -> None
         ({"sms": "一\n二"}, "String should match pattern"),
         ({"sms": "路" * 336}, "received.sms may become 6 short messages"),
         ({"email": {"subject": "{code}\n", "text": "x"}}, "String should match pattern"),
+        ({"email": {"subject": "{site}" * 16, "text": "x"}}, "email.subject may become longer than 200"),
         ({"email": {"subject": "x", "text": "{phone}"}}, r"received.email.text: unknown placeholder \{phone\}"),
         ({"keep_h": 0}, "greater than 0"),
         ({"fax": "x"}, "Extra inputs"),
