@@ -16,7 +16,7 @@ from console.context import ConsoleContext
 from console.headers import SecurityHeaders
 from console.open311.app import PATH as OPEN311_PATH
 from console.open311.app import create_open311
-from console.pages import access, audit, exports, health, live, notices, recordings, reviews, search, tickets
+from console.pages import access, audit, catalogue, exports, health, live, notices, recordings, reviews, search, tickets
 from console.rendering import STATIC, make_environment
 from console.stream import EventHub
 from console.throttle import Throttle
@@ -62,6 +62,7 @@ def create_app(context: ConsoleContext) -> FastAPI:
     errors.install(app)
     for page in (health, access, tickets, exports, reviews, search, live, recordings, notices, audit):
         app.include_router(page.router)
+    app.include_router(catalogue.router, max_body_size=context.settings.tickets.max_import_bytes + MAX_BODY_BYTES)
     app.state.key_rates = Throttle(context.settings.api.per_minute)
     app.state.key_failures = Throttle(context.settings.api.refusals_per_minute)
     app.state.started_at = context.clock.now()

@@ -126,7 +126,9 @@ def advice_rows(advice: Advice) -> list[AdviceRow]:
     rows = []
     for each in advice.suggestions:
         percent = round(each.confidence * 100)
-        level, tone = ("把握大", "done") if percent >= SURE else ("可参考", "active") if percent >= FAIR else ("把握小", "")
+        level, tone = (
+            ("把握大", "done") if percent >= SURE else ("可参考", "active") if percent >= FAIR else ("把握小", "")
+        )
         rows.append(
             AdviceRow(
                 unit=each.unit,

@@ -70,6 +70,9 @@ AUDIT_ACTIONS = {
     "retry_notice": "重发通知",
     "retry_webhook": "重发事件",
     "webhook_personal": "接口可得个人信息",
+    "catalogue_import": "导入派单目录",
+    "catalogue_confirm": "派单目录生效",
+    "catalogue_discard": "放弃派单目录草稿",
     "api_refused": "接口密钥无效",
 }
 CHANGES = {

@@ -16,13 +16,14 @@ class Permission(StrEnum):
     HOLD = "hold"  # keep a call from deletion, and end that; logged
     AUDIT = "audit"  # read the audit log
     NOTICES = "notices"  # see how notices and webhooks stand, recipients masked, and have them sent again; logged
+    CATALOGUE = "catalogue"  # see who handles what, and put a new catalogue in force; logged
 
 
 PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.READ}),
     Role.OPERATOR: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
     Role.REVIEWER: frozenset({Permission.READ, Permission.HEAR, Permission.EDIT, Permission.UNMASK}),
-    Role.DISPATCHER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
+    Role.DISPATCHER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.CATALOGUE}),
     Role.UNIT_HANDLER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
     Role.UNIT_HEAD: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
     Role.LEADER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.orm import Session
 
 from console import auth, service
-from console.catalogue_views import change_rows, entry_row, version_row
+from console.catalogue_views import VersionRow, change_rows, entry_row, version_row
 from console.context import ConsoleContext, client_address, context_of
 from console.permissions import Permission
 from console.rendering import render
@@ -57,8 +57,8 @@ def show_catalogue(
     context = context_of(request)
     wanted = EntryFilter(category.strip(), place.strip(), unit.strip())
     with context.database.reading() as session:
-        values = _versions(session, context)
-        chosen = version or int(values["current"])
+        listed, current = _versions(session, context)
+        chosen = version or current
         units = _units(session)
         found = entry_page(session, chosen, wanted, after=after, limit=PAGE_SIZE + 1) if chosen else []
         if version:
@@ -72,9 +72,10 @@ def show_catalogue(
         request,
         "catalogue.html",
         {
-            **values,
+            "versions": listed,
+            "current": current,
             **{name: criteria.get(name, "") for name in ("category", "place", "unit")},
-            "chosen": next((row for row in values["versions"] if row.id == chosen), None),
+            "chosen": next((row for row in listed if row.id == chosen), None),
             "chosen_id": chosen,
             "rows": rows,
             "units": sorted(units.values(), key=lambda each: each.name),
@@ -138,7 +139,7 @@ def show_version(request: Request, _principal: Keeper, version_id: int, against:
         count = entry_counts(session, [version.id]).get(version.id, 0)
         known = site_vocabulary(session, context.settings)
         values = {
-            **_versions(session, context),
+            "current": current.id if current else 0,
             "version": version_row(version, entries=count, current=current.id if current else 0, now=now),
             "other": other.id if other else 0,
             "added": len(changes.added),
@@ -193,9 +194,7 @@ def export(request: Request, _principal: Keeper, version_id: int, ending: str) -
 
 
 @router.get("/units")
-def show_units(
-    request: Request, _principal: Keeper, kind: Annotated[str, Query(max_length=16)] = ""
-) -> HTMLResponse:
+def show_units(request: Request, _principal: Keeper, kind: Annotated[str, Query(max_length=16)] = "") -> HTMLResponse:
     """Who handles tickets."""
     with context_of(request).database.reading() as session:
         units = _units(session)
@@ -208,7 +207,8 @@ def show_units(
     return render(request, "units.html", values)
 
 
-def _versions(session: Session, context: ConsoleContext) -> dict[str, object]:
+def _versions(session: Session, context: ConsoleContext) -> tuple[list[VersionRow], int]:
+    """The newest, and that in force; its number, 0 for none."""
     now = context.clock.now()
     found = versions(session, limit=SHOWN_VERSIONS)
     current = version_in_force(session, now)
@@ -217,7 +217,7 @@ def _versions(session: Session, context: ConsoleContext) -> dict[str, object]:
     if current is not None and current not in found:
         found = [*found, current]
     rows = [version_row(each, entries=counts.get(each.id, 0), current=number, now=now) for each in found]
-    return {"versions": rows, "current": number}
+    return rows, number
 
 
 def _before(session: Session, version: CatalogueVersion) -> CatalogueVersion | None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from asr.masking import digits_in, mask_numbers
 from asr.repository import latest_transcript
 from console import auth, repository, service, views
+from console.advice import advice_for
 from console.context import ConsoleContext, client_address, context_of
 from console.deadline import deadline
 from console.hearing import hidden_spans
@@ -134,6 +135,7 @@ def show_ticket(
             "type": ticket.type,
             "channel": ticket.channel,
             "content": ticket.content if full else mask_numbers(ticket.content),
+            "advice": advice_for(session, context, principal, ticket),
             "facts": views.facts(ticket, masked=not full),
             "steps": views.history(ticket.events),
             "call": call,

@@ -7,13 +7,13 @@ TABLE = {
     "viewer": {"read"},
     "operator": {"read", "hear", "unmask"},
     "reviewer": {"read", "hear", "edit", "unmask"},
-    "dispatcher": {"read", "hear", "unmask"},
+    "dispatcher": {"read", "hear", "unmask", "catalogue"},
     "unit_handler": {"read", "hear", "unmask"},
     "unit_head": {"read", "hear", "unmask"},
     "leader": {"read", "hear", "unmask"},
     "supervisor": {"read", "hear", "unmask", "hold", "notices"},
     "auditor": {"read", "audit"},
-    "admin": {"read", "hear", "edit", "unmask", "download", "hold", "audit", "notices"},
+    "admin": {"read", "hear", "edit", "unmask", "download", "hold", "audit", "notices", "catalogue"},
 }
 
 
