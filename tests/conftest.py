@@ -31,6 +31,8 @@ from hotline.settings import Settings
 if "HOTLINE_DATABASE_URL" in os.environ:
     os.environ["TEST_DATABASE_URL"] = os.environ.pop("HOTLINE_DATABASE_URL")
 TEST_DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "")
+for name in ("COLUMNS", "LINES"):  # readline leaves them to the workers; a console of rich would never change its width
+    os.environ.pop(name, None)
 START_TIMEOUT_S = 20.0
 
 # How long an example takes says more about what else the machine does than about our code.
@@ -149,6 +151,14 @@ def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with database.engine.connect() as connection:
             connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
     return path
+
+
+@pytest.fixture
+def site_database_url(settings: Settings, migrated_sqlite_file: Path) -> str:
+    """The address of the migrated, empty database that a site with `settings` has by default."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    shutil.copy(migrated_sqlite_file, settings.data_dir / "hotline.db")
+    return settings.effective_database_url()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

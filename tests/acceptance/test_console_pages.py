@@ -47,17 +47,15 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(settings: Settings, valkey: str) -> Iterator[Site]:
-    url = f"sqlite:///{settings.data_dir / 'hotline.db'}"
+def site(settings: Settings, site_database_url: str, valkey: str) -> Iterator[Site]:
     now = datetime.now(UTC)
-    with closing(Database(url)) as database:
-        database.migrate()
+    with closing(Database(site_database_url)) as database:
         context = make_context(settings, database)
         add_users(context)
         with database.transaction() as session:
             seed_heating_call(session, context.store, now=now)
             seed_many(session, count=1000, now=now)
-    with run_console(settings, database_url=url, valkey_url=valkey) as running:
+    with run_console(settings, database_url=site_database_url, valkey_url=valkey) as running:
         yield running
 
 

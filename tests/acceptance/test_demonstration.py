@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,9 +96,7 @@ def test_two_that_start_at_once_do_not_meet(temporary_folder: Path) -> None:
 @pytest.mark.parametrize("caller", ["nobody", "../callers/wages_lu", "/dev/null"])
 def test_a_caller_who_cannot_be_used_starts_nothing(temporary_folder: Path, caller: str) -> None:
     demo = start_demo(temporary_folder, "--caller", caller)
-    started = time.monotonic()
-    assert caller in end_of(demo, code=1, seconds=20)["error"]
-    assert time.monotonic() - started < 10
+    assert caller in end_of(demo, code=1)["error"]
     assert list(temporary_folder.iterdir()) == []
 
 

@@ -114,9 +114,11 @@ class Scratch:
         (folder / ".venv").mkdir()
         for path in ENVIRONMENT.iterdir():
             (folder / ".venv" / path.name).symlink_to(path)
-        for stamp in (".runtime", ".dev"):
-            (folder / ".venv" / stamp).unlink(missing_ok=True)
-            (folder / ".venv" / stamp).touch()
+        tomorrow = time.time() + 86400  # whatever is edited meanwhile, `make` installs nothing: `.venv` is the real one
+        for stamp in (folder / ".venv" / name for name in (".runtime", ".dev")):
+            stamp.unlink(missing_ok=True)
+            stamp.touch()
+            os.utime(stamp, (tomorrow, tomorrow))
         (folder / "password.txt").write_text(secrets.token_urlsafe(16), "utf-8")
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOTLINE_", "MAKE"))}
         self.environment |= {

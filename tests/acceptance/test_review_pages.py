@@ -25,11 +25,9 @@ SPEECH = "我家的煤改电设备坏了，一直报警，屋里温度上不去�
 
 
 @pytest.fixture
-def site(settings: Settings, valkey: str) -> Iterator[Site]:
-    url = f"sqlite:///{settings.data_dir / 'hotline.db'}"
+def site(settings: Settings, site_database_url: str, valkey: str) -> Iterator[Site]:
     now = datetime.now(UTC)
-    with closing(Database(url)) as database:
-        database.migrate()
+    with closing(Database(site_database_url)) as database:
         context = make_context(settings, database)
         add_users(context)
         with database.transaction() as session:
@@ -42,7 +40,7 @@ def site(settings: Settings, valkey: str) -> Iterator[Site]:
                 found = repository.latest_transcript(session, call_id)
                 assert found
                 found.unsure_share = 0.14
-    with run_console(settings, database_url=url, valkey_url=valkey) as running:
+    with run_console(settings, database_url=site_database_url, valkey_url=valkey) as running:
         yield running
 
 

@@ -19,12 +19,10 @@ from hotline.settings import Settings
 
 
 @pytest.fixture
-def site(settings: Settings, valkey: str) -> Iterator[Site]:
-    url = f"sqlite:///{settings.data_dir / 'hotline.db'}"
-    with closing(Database(url)) as database:
-        database.migrate()
+def site(settings: Settings, site_database_url: str, valkey: str) -> Iterator[Site]:
+    with closing(Database(site_database_url)) as database:
         add_users(make_context(settings, database))
-    with run_console(settings, database_url=url, valkey_url=valkey) as running:
+    with run_console(settings, database_url=site_database_url, valkey_url=valkey) as running:
         yield running
 
 
@@ -112,9 +110,8 @@ def test_it_stops_within_three_seconds_while_pages_follow_events(site: Site, cli
     assert site.errors == []
 
 
+@pytest.mark.usefixtures("site_database_url")
 def test_a_console_without_its_broker_is_alive_and_not_well(settings: Settings) -> None:
-    with closing(Database(settings.effective_database_url())) as database:
-        database.migrate()
     site = prepare(settings, database_url="", valkey_url="redis://127.0.0.1:1/0")
     site.thread.start()
     try:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -23,6 +24,13 @@ from recordings.models import Call
 @pytest.fixture
 def hotline(tmp_path: Path) -> "Command":
     return Command(tmp_path)
+
+
+@pytest.fixture
+def migrated(hotline: "Command", migrated_sqlite_file: Path) -> None:
+    """The command line's database is made already."""
+    (hotline.folder / "var").mkdir()
+    shutil.copy(migrated_sqlite_file, hotline.folder / "var/hotline.db")
 
 
 class Command:
@@ -108,10 +116,10 @@ def test_accounts_are_added_listed_and_disabled(hotline: Command, tmp_path: Path
     assert hotline("user", "passwd", "zhang", "--password-file", str(password)).returncode == 0
 
 
+@pytest.mark.usefixtures("migrated")
 def test_wrong_accounts_are_refused_in_a_line(hotline: Command, tmp_path: Path) -> None:
     short = tmp_path / "password"
     short.write_text("kurz")
-    hotline("migrate")
     for arguments in (
         ("user", "add", "zhang", "--password-file", str(short)),
         ("user", "add", "zhang", "--password-file", str(tmp_path / "none")),
@@ -174,8 +182,8 @@ def test_a_database_that_is_away_is_one_line(hotline: Command) -> None:
     assert "geheim" not in done.stderr
 
 
+@pytest.mark.usefixtures("migrated")
 def test_what_was_said_is_searched_from_the_command_line(hotline: Command) -> None:
-    hotline("migrate")
     seed_a_call(hotline.folder / "var/hotline.db")
     found = json.loads(hotline("search", "路灯 -施工", "--json").stdout)
     assert found["total"] == 1
@@ -189,8 +197,8 @@ def test_what_was_said_is_searched_from_the_command_line(hotline: Command) -> No
         assert (done.returncode, "Traceback" in done.stderr, "错误" in done.stderr) == (1, False, True)
 
 
+@pytest.mark.usefixtures("migrated")
 def test_the_search_index_is_rebuilt_and_the_doctor_tells_when_it_must_be(hotline: Command) -> None:
-    hotline("migrate")
     path = hotline.folder / "var/hotline.db"
     seed_a_call(path)
     assert "全部转写都能搜到" in hotline("doctor").stdout
@@ -205,8 +213,8 @@ def test_the_search_index_is_rebuilt_and_the_doctor_tells_when_it_must_be(hotlin
     assert "已编入 1 份转写" in hotline("search", "rebuild", "--all").stdout
 
 
+@pytest.mark.usefixtures("migrated")
 def test_a_search_for_somebodys_number_is_logged(hotline: Command) -> None:
-    hotline("migrate")
     path = hotline.folder / "var/hotline.db"
     seed_a_call(path)
     hotline("search", "路灯")
@@ -235,8 +243,8 @@ def seed_a_call(path: Path) -> None:
         )
 
 
+@pytest.mark.usefixtures("migrated")
 def test_surveys_are_started_and_listed(hotline: "Command") -> None:
-    hotline("migrate")
     assert "工单" in hotline("survey", "list").stdout
     unknown = hotline("survey", "start", "yq20260105000017")
     assert unknown.returncode == 1

@@ -34,11 +34,10 @@ NUMBER = "YQ20260105000011"
 
 
 @pytest.fixture
-def database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+def database(settings: Settings, site_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     monkeypatch.setenv("HOTLINE_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("COLUMNS", "300")
-    with closing(Database(settings.effective_database_url())) as opened:
-        opened.migrate()
+    with closing(Database(site_database_url)) as opened:
         yield opened
 
 

@@ -18,11 +18,10 @@ NUMBER = "YQ20260105000011"
 
 
 @pytest.fixture
-def database(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+def database(settings: Settings, site_database_url: str, monkeypatch: pytest.MonkeyPatch):
     """A closed ticket whose recording is three years old."""
     monkeypatch.setenv("HOTLINE_DATA_DIR", str(settings.data_dir))
-    with closing(Database(settings.effective_database_url())) as opened:
-        opened.migrate()
+    with closing(Database(site_database_url)) as opened:
         store = RecordingStore(settings.effective_recordings_url())
         with opened.transaction() as session:
             seed_heating_call(session, store, now=datetime.now(UTC) - timedelta(days=1100)).state = "closed"
