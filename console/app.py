@@ -16,7 +16,20 @@ from console.context import ConsoleContext
 from console.headers import SecurityHeaders
 from console.open311.app import PATH as OPEN311_PATH
 from console.open311.app import create_open311
-from console.pages import access, audit, catalogue, exports, health, live, notices, recordings, reviews, search, tickets
+from console.pages import (
+    access,
+    audit,
+    calendar,
+    catalogue,
+    exports,
+    health,
+    live,
+    notices,
+    recordings,
+    reviews,
+    search,
+    tickets,
+)
 from console.rendering import STATIC, make_environment
 from console.stream import EventHub
 from console.throttle import Throttle
@@ -60,7 +73,7 @@ def create_app(context: ConsoleContext) -> FastAPI:
     app.state.searches = Throttle(context.settings.search.per_minute)
     app.state.demo_model = uses_demo_model(context.settings)
     errors.install(app)
-    for page in (health, access, tickets, exports, reviews, search, live, recordings, notices, audit):
+    for page in (health, access, tickets, exports, reviews, search, live, recordings, notices, audit, calendar):
         app.include_router(page.router)
     app.include_router(catalogue.router, max_body_size=context.settings.tickets.max_import_bytes + MAX_BODY_BYTES)
     app.state.key_rates = Throttle(context.settings.api.per_minute)

@@ -129,6 +129,7 @@ EVENT_KINDS = {
     "created": "创建工单",
     "fields_extracted": "自动提取要素",
     "accepted": "受理",
+    "imported": "从旧系统导入",
     **{command.value: command.label for command in Command},
     "merged_in": "并入工单",
     "reminded": "时限提醒",

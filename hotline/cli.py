@@ -17,6 +17,7 @@ from rich.table import Table
 from hotline import __version__
 from hotline.cli_apikey import app as apikey_app
 from hotline.cli_asr import app as asr_app
+from hotline.cli_calendar import app as calendar_app
 from hotline.cli_catalogue import app as catalogue_app
 from hotline.cli_control import app as control_app
 from hotline.cli_models import app as models_app
@@ -50,6 +51,7 @@ app.add_typer(prompts_app, name="prompts")
 extension_app = typer.Typer(no_args_is_help=True, help="话机分机")
 app.add_typer(extension_app, name="extension")
 app.add_typer(apikey_app, name="apikey")
+app.add_typer(calendar_app, name="calendar")
 app.add_typer(asr_app, name="asr")
 app.add_typer(control_app, name="control")
 app.add_typer(survey_app, name="survey")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Text, and_, cast, or_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, or_, select, true
 from sqlalchemy.orm import Session, selectinload
 
 from tickets.access import Viewer, visible_to
@@ -49,6 +49,15 @@ def list_tickets(
         same_time = and_(Ticket.created_at == after.created_at, Ticket.id < after.ticket_id)
         query = query.where(or_(Ticket.created_at < after.created_at, same_time))
     return session.scalars(query.order_by(Ticket.created_at.desc(), Ticket.id.desc()).limit(limit)).all()
+
+
+def due_tickets(session: Session, viewer: Viewer, *, limit: int) -> Sequence[Ticket]:
+    """Those with a deadline, the first due first, with their events; confidential ones and those that another person
+    handles are left out."""
+    mine = Ticket.handler.in_(("", viewer.username)) if viewer.username else true()
+    conditions = (visible_to(viewer), Ticket.due_at.is_not(None), ~Ticket.confidential, mine)
+    query = select(Ticket).options(selectinload(Ticket.events)).where(*conditions)
+    return session.scalars(query.order_by(Ticket.due_at, Ticket.id).limit(limit)).all()
 
 
 def visible_ticket(session: Session, viewer: Viewer, number: str) -> Ticket | None:

@@ -160,6 +160,16 @@ class TicketReader(Base):
     username: Mapped[str] = mapped_column(String(64), primary_key=True)
 
 
+class OldNumber(Base):
+    """The number that an imported ticket had in an older system; the same one is not imported again."""
+
+    __tablename__ = "old_numbers"
+
+    source: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[str] = mapped_column(String(64), primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), index=True)
+
+
 class Evidence(Base):
     """Why an automatic field has its value: rule, confidence, transcript segment and audio span where there is one."""
 

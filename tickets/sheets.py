@@ -68,16 +68,16 @@ class Sheet:
     faults: tuple[Fault, ...] = ()
 
 
-def read_sheet(data: bytes, columns: Sequence[Column], bounds: Bounds) -> Sheet:
+def read_sheet(data: bytes, columns: Sequence[Column], bounds: Bounds, *, others: bool = False) -> Sheet:
     """The records of an XLSX (its first sheet) or CSV file; raises `InvalidInputError` where it is neither, too large,
-    or has not the columns."""
+    or has not the columns. `others`: further columns may be there and are not read."""
     if len(data) > bounds.file_bytes:
         raise InvalidInputError(f"文件有 {len(data)} 字节，最多 {bounds.file_bytes}（tickets.max_import_bytes）")
     if data.startswith(OLD_EXCEL_MAGIC):
         raise InvalidInputError("这是旧式 Excel 文件（.xls）或加密的工作簿", hint="另存为 .xlsx 或 CSV UTF-8，再导入")
     faults: list[Fault] = []
     rows = _xlsx_rows(data, bounds, faults) if data.startswith(XLSX_MAGIC) else _csv_rows(data, faults)
-    header, records = _records(rows, columns, bounds.rows)
+    header, records = _records(rows, columns, bounds.rows, others)
     below = (fault for fault in faults if fault.line >= header)  # a title may be as it likes
     return Sheet(records, tuple(sorted(below, key=lambda fault: fault.line)))
 
@@ -227,13 +227,13 @@ def _clean(text: str, line: int, faults: list[Fault]) -> str:
 
 
 def _records(
-    rows: Iterable[tuple[int, list[str]]], columns: Sequence[Column], limit: int
+    rows: Iterable[tuple[int, list[str]]], columns: Sequence[Column], limit: int, others: bool
 ) -> tuple[int, tuple[Record, ...]]:
     """The line of the header, and what stands below it."""
     numbered = iter(rows)
     seen: list[list[str]] = []
     for line, cells in numbered:
-        keys = _header(cells, columns)
+        keys = _header(cells, columns, others)
         if keys is not None:
             header = line
             break
@@ -252,7 +252,7 @@ def _records(
     return header, tuple(records)
 
 
-def _header(cells: Sequence[str], columns: Sequence[Column]) -> list[str] | None:
+def _header(cells: Sequence[str], columns: Sequence[Column], others: bool) -> list[str] | None:
     """The column keys of a header line, None where it is none."""
     key_of = {_plain(name): column.key for column in columns for name in (column.key, *column.names)}
     keys = [key_of.get(_plain(cell), "") for cell in cells]
@@ -262,7 +262,7 @@ def _header(cells: Sequence[str], columns: Sequence[Column]) -> list[str] | None
     if len(found) != len(set(found)):
         raise InvalidInputError("表头有重复的栏目", hint=f"表头：{'、'.join(filter(None, cells))[:200]}")
     unknown = [cell for cell, key in zip(cells, keys, strict=True) if cell and not key]
-    if unknown:
+    if unknown and not others:
         raise InvalidInputError(f"没有栏目“{unknown[0][:40]}”", hint=_meant(unknown[0], columns, found))
     return keys
 

@@ -45,3 +45,18 @@ class IdempotentRequest(Base):
     headers: Mapped[dict[str, Any]] = mapped_column(default=dict)
     body: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class CalendarFeed(Base):
+    """An address that gives the deadlines of a person or a unit. Of its token only the SHA-256 is stored."""
+
+    __tablename__ = "calendar_feeds"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    username: Mapped[str] = mapped_column(String(64), default="")
+    unit: Mapped[str] = mapped_column(String(32), default="")
+    created_by: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    revoked: Mapped[bool] = mapped_column(default=False)
+    last_read_at: Mapped[datetime | None]

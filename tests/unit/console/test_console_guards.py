@@ -24,6 +24,7 @@ from hotline.errors import UnavailableError
 from hotline.settings import Settings
 from hotline.settings_sections import AsrSettings
 
+BY_TOKEN = {"/calendar/x.ics"}  # whose address is the key
 OPEN_TO_ALL = {"/healthz", "/readyz", "/login"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
@@ -82,6 +83,8 @@ async def test_nothing_but_health_and_sign_in_is_open(context: ConsoleContext) -
             data = await browser.client.request(method, path)
             if path in OPEN_TO_ALL:
                 assert page.status_code in (200, 403), path
+            elif path in BY_TOKEN:
+                assert page.status_code == data.status_code == 404, path
             elif path == "/":
                 assert page.headers["location"] == "/tickets"
             elif method == "POST":
