@@ -54,7 +54,7 @@ def find(database: Database, settings: Settings, *, now: datetime = NOW, **bound
 def test_topics_are_stored_with_growth_places_and_reasons(database: Database, settings: Settings) -> None:
     with database.transaction() as session:
         add_calls(session, LAMPS, 40, first=0, days=7)
-        for number, ticket in enumerate(add_calls(session, WAGES, 60, first=100)):
+        for number, ticket in enumerate(add_calls(session, WAGES, 140, first=100)):
             session.add(
                 Survey(
                     ticket_id=ticket.id,
@@ -70,7 +70,7 @@ def test_topics_are_stored_with_growth_places_and_reasons(database: Database, se
     with database.reading() as session:
         run = stored.last_run(session)
         assert run is not None
-        assert (run.day, run.texts) == (NOW.date(), 100)
+        assert (run.day, run.texts) == (NOW.date(), 180)
         topics = stored.topics_on(session, run.day)
         assert topics[0].rising
         assert topics[0].reasons["early"]
