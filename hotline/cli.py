@@ -20,6 +20,7 @@ from hotline.cli_asr import app as asr_app
 from hotline.cli_calendar import app as calendar_app
 from hotline.cli_catalogue import app as catalogue_app
 from hotline.cli_control import app as control_app
+from hotline.cli_knowledge import app as knowledge_app
 from hotline.cli_models import app as models_app
 from hotline.cli_notices import app as notices_app
 from hotline.cli_places import app as places_app
@@ -66,6 +67,7 @@ app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(rates_app, name="rates")
 app.add_typer(words_app, name="words")
 app.add_typer(topics_app, name="topics")
+app.add_typer(knowledge_app, name="knowledge")
 app.add_typer(notices_app, name="notices")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(search_app, name="search")

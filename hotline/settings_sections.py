@@ -323,6 +323,12 @@ class TicketSettings(Section):
     deadlines_path: Path = PACKAGE_ROOT / "tickets/data/deadlines.yaml"
     retention_path: Path = Field(PACKAGE_ROOT / "tickets/data/retention.yaml", description="how long what is kept")
     rates_path: Path = Field(PACKAGE_ROOT / "tickets/data/rates.yaml", description="how the three rates are reckoned")
+    scripts_path: Path = Field(
+        PACKAGE_ROOT / "tickets/data/scripts.yaml", description="what is said at the beginning and the end of calls"
+    )
+    knowledge_remind_days: int = Field(
+        30, ge=1, le=365, description="snippets that end within so many days are listed for their owners"
+    )
     calendar_path: Path | None = Field(None, description="YAML: the site's own days off and working days")
     duty_hours: Names = Field(("08:30-18:00",), description="of a working day; what a clock of working days counts")
     max_redos: int = Field(

@@ -18,6 +18,7 @@ import recordings.retention_models  # noqa: F401
 import tickets.catalogue_models
 import tickets.duplicate_models
 import tickets.figure_models
+import tickets.knowledge_models
 import tickets.models
 import tickets.notices.models
 import tickets.survey_models

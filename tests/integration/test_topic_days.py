@@ -24,7 +24,9 @@ NOW = datetime.fromisoformat("2026-11-20T09:00:00+08:00")
 LAMPS, WAGES = 17, 29
 
 
-def add_calls(session: Session, kind: int, count: int, *, first: int, days: int = 35, **fields: Any) -> list[Ticket]:
+def add_calls(
+    session: Session, kind: int | None, count: int, *, first: int, days: int = 35, **fields: Any
+) -> list[Ticket]:
     chance = random.Random(first)
     tickets = []
     for number in range(count):
@@ -53,8 +55,9 @@ def find(database: Database, settings: Settings, *, now: datetime = NOW, **bound
 
 def test_topics_are_stored_with_growth_places_and_reasons(database: Database, settings: Settings) -> None:
     with database.transaction() as session:
+        add_calls(session, None, 300, first=2000)
         add_calls(session, LAMPS, 40, first=0, days=7)
-        for number, ticket in enumerate(add_calls(session, WAGES, 140, first=100)):
+        for number, ticket in enumerate(add_calls(session, WAGES, 60, first=100)):
             session.add(
                 Survey(
                     ticket_id=ticket.id,
@@ -66,11 +69,11 @@ def test_topics_are_stored_with_growth_places_and_reasons(database: Database, se
                 )
             )
         add_calls(session, LAMPS, 1, first=900, confidential=True, content="保密的路灯不亮一片漆黑")
-    find(database, settings, large=15)
+    find(database, settings, large=12)
     with database.reading() as session:
         run = stored.last_run(session)
         assert run is not None
-        assert (run.day, run.texts) == (NOW.date(), 180)
+        assert (run.day, run.texts) == (NOW.date(), 400)
         topics = stored.topics_on(session, run.day)
         assert topics[0].rising
         assert topics[0].reasons["early"]
