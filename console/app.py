@@ -22,6 +22,7 @@ from console.pages import (
     calendar,
     catalogue,
     exports,
+    figures,
     health,
     live,
     notices,
@@ -73,7 +74,7 @@ def create_app(context: ConsoleContext) -> FastAPI:
     app.state.searches = Throttle(context.settings.search.per_minute)
     app.state.demo_model = uses_demo_model(context.settings)
     errors.install(app)
-    for page in (health, access, tickets, exports, reviews, search, live, recordings, notices, audit, calendar):
+    for page in (health, access, tickets, exports, reviews, search, live, recordings, notices, figures, audit, calendar):
         app.include_router(page.router)
     app.include_router(catalogue.router, max_body_size=context.settings.tickets.max_import_bytes + MAX_BODY_BYTES)
     app.state.key_rates = Throttle(context.settings.api.per_minute)

@@ -67,6 +67,7 @@ AUDIT_ACTIONS = {
     "edit": "修改转写",
     "restore": "恢复转写版本",
     "confirm": "确认转写",
+    "export_figures": "导出统计",
     "retry_notice": "重发通知",
     "retry_webhook": "重发事件",
     "webhook_personal": "接口可得个人信息",

@@ -15,6 +15,7 @@ class Permission(StrEnum):
     DOWNLOAD = "download"  # take a recording away; logged
     HOLD = "hold"  # keep a call from deletion, and end that; logged
     AUDIT = "audit"  # read the audit log
+    FIGURES = "figures"  # see figures and rates, people of a unit those of the unit; taking them along is logged
     NOTICES = "notices"  # see how notices and webhooks stand, recipients masked, and have them sent again; logged
     CATALOGUE = "catalogue"  # see who handles what, and put a new catalogue in force; logged
 
@@ -22,15 +23,27 @@ class Permission(StrEnum):
 PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.READ}),
     Role.OPERATOR: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
-    Role.REVIEWER: frozenset({Permission.READ, Permission.HEAR, Permission.EDIT, Permission.UNMASK}),
-    Role.DISPATCHER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.CATALOGUE}),
-    Role.UNIT_HANDLER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
-    Role.UNIT_HEAD: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
-    Role.LEADER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
-    Role.SUPERVISOR: frozenset(
-        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.HOLD, Permission.NOTICES}
+    Role.REVIEWER: frozenset(
+        {Permission.READ, Permission.HEAR, Permission.EDIT, Permission.UNMASK, Permission.FIGURES}
     ),
-    Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT}),
+    Role.DISPATCHER: frozenset(
+        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.CATALOGUE, Permission.FIGURES}
+    ),
+    Role.UNIT_HANDLER: frozenset(
+        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}
+    ),
+    Role.UNIT_HEAD: frozenset(
+        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}
+    ),
+    Role.LEADER: frozenset(
+        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}
+    ),
+    Role.SUPERVISOR: frozenset(
+        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.HOLD, Permission.NOTICES, Permission.FIGURES}
+    ),
+    Role.AUDITOR: frozenset(
+        {Permission.READ, Permission.AUDIT, Permission.FIGURES}
+    ),
     Role.ADMIN: frozenset(Permission),
 }
 

@@ -64,8 +64,6 @@ def run(settings: Settings, stop: threading.Event) -> None:
         tell=partial(tell_reminder, plan=desk.notices),
     )
     auto_dispatch = AutoDispatchJobs(database=database, jobs=jobs, bus=bus, clock=clock, desk=desk)
-    notice_jobs = NoticeJobs(settings=settings, database=database, jobs=jobs, clock=clock, stop=stop)
-    functions |= retention_jobs.functions() | notice_jobs.functions()
     topic_jobs = TopicJobs(settings=settings, database=database, jobs=jobs, clock=clock)
     functions |= topic_jobs.functions()
     duplicate_jobs = DuplicateJobs(settings=settings.duplicates, database=database, jobs=jobs, clock=clock)

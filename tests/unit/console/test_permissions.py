@@ -6,14 +6,14 @@ from tickets.roles import Role
 TABLE = {
     "viewer": {"read"},
     "operator": {"read", "hear", "unmask"},
-    "reviewer": {"read", "hear", "edit", "unmask"},
-    "dispatcher": {"read", "hear", "unmask", "catalogue"},
-    "unit_handler": {"read", "hear", "unmask"},
-    "unit_head": {"read", "hear", "unmask"},
-    "leader": {"read", "hear", "unmask"},
-    "supervisor": {"read", "hear", "unmask", "hold", "notices"},
-    "auditor": {"read", "audit"},
-    "admin": {"read", "hear", "edit", "unmask", "download", "hold", "audit", "notices", "catalogue"},
+    "reviewer": {"read", "hear", "edit", "unmask", "figures"},
+    "dispatcher": {"read", "hear", "unmask", "catalogue", "figures"},
+    "unit_handler": {"read", "hear", "unmask", "figures"},
+    "unit_head": {"read", "hear", "unmask", "figures"},
+    "leader": {"read", "hear", "unmask", "figures"},
+    "supervisor": {"read", "hear", "unmask", "hold", "notices", "figures"},
+    "auditor": {"read", "audit", "figures"},
+    "admin": {"read", "hear", "edit", "unmask", "download", "hold", "audit", "notices", "catalogue", "figures"},
 }
 
 
