@@ -74,7 +74,20 @@ def create_app(context: ConsoleContext) -> FastAPI:
     app.state.searches = Throttle(context.settings.search.per_minute)
     app.state.demo_model = uses_demo_model(context.settings)
     errors.install(app)
-    for page in (health, access, tickets, exports, reviews, search, live, recordings, notices, figures, audit, calendar):
+    for page in (
+        health,
+        access,
+        tickets,
+        exports,
+        reviews,
+        search,
+        live,
+        recordings,
+        notices,
+        figures,
+        audit,
+        calendar,
+    ):
         app.include_router(page.router)
     app.include_router(catalogue.router, max_body_size=context.settings.tickets.max_import_bytes + MAX_BODY_BYTES)
     app.state.key_rates = Throttle(context.settings.api.per_minute)

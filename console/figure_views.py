@@ -1,8 +1,9 @@
 """Figures and rates as tables, tiles and charts for pages, exports and reports. Pure, but for `overview`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -27,7 +28,7 @@ RATE_TABLES = {
     "category": "类别",
     "source": "来源",
 }
-RANKED = ("towns", "departments", "companies")
+UNIT_TABLES = ("towns", "departments", "companies", "offices")
 RATE_COLUMNS = ("名次", "名称", "有效回访", "响应率", "解决率", "满意率", "得分")
 
 
@@ -44,7 +45,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure with its changes: (how the span before is called, change in words). `target` met or not, None without."""
+    """A figure with its changes: (how the span before is called, change in words). `met`: None without a target."""
 
     name: str
     value: str
@@ -158,20 +159,26 @@ def figure_tables(view: Overview, units: Mapping[str, str]) -> list[Table]:
     ]
 
 
-def rate_table(title: str, lines: Sequence[Line], formula: Formula, note: str = "") -> Table:
-    """Rates with places."""
-    return Table(title, RATE_COLUMNS, tuple(_rate_row(line, formula) for line in lines), note)
+def rate_table(title: str, lines: Sequence[Line], formula: Formula, note: str = "", *, ranked: bool = True) -> Table:
+    """Rates, with places where it is a ranking."""
+    rows = tuple(_rate_row(line, formula) for line in lines)
+    if ranked:
+        return Table(title, RATE_COLUMNS, rows, note)
+    return Table(title, RATE_COLUMNS[1:], tuple(row[1:] for row in rows), note)
 
 
-def rate_tables(outputs: Mapping[str, Any], formula: Formula, note: str = "") -> list[Table]:
-    """Those of a variant that have lines, the total first."""
-    found = [rate_table("全部", [line_of(data) for data in outputs["total"]], formula, note)]
-    for name, title in RATE_TABLES.items():
+def rate_tables(outputs: Mapping[str, Any], formula: Formula, note: str = "", *, unit: str = "") -> dict[str, Table]:
+    """Those of a variant that have lines, by their name in the outputs, the total first. `unit`: its line alone."""
+    found = {}
+    for name, title in {"total": "全部", **RATE_TABLES}.items():
         lines = [line_of(data) for data in outputs[name]]
+        if unit:
+            lines = [line for line in lines if line.key == unit] if name in UNIT_TABLES else []
         if name == "source":
             lines = [Line(line.key, labels.label(labels.CHANNELS, line.key), line.rates) for line in lines]
         if lines:
-            found.append(rate_table(title, lines, formula))
+            told = note if name == "total" or unit else ""
+            found[name] = rate_table(title, lines, formula, told, ranked=name in UNIT_TABLES)
     return found
 
 
@@ -186,11 +193,10 @@ def _rate_row(line: Line, formula: Formula) -> tuple[Cell, ...]:
     return (line.place or "—", line.name, line.rates.valid, *rates, score)
 
 
-def _top(title: str, view: Overview, dimension: str, name: Any) -> Table:
+def _top(title: str, view: Overview, dimension: str, name: Callable[[str], str]) -> Table:
     now = view.now
-    keys = now.keys(figures.TICKETS, dimension)[: max(TOP, 200 if dimension == "unit" else TOP)]
-    rows = []
-    for key in keys:
+    rows: list[tuple[Cell, ...]] = []
+    for key in now.keys(figures.TICKETS, dimension)[:TOP]:
         count = now.get(figures.TICKETS, dimension, key)
         changes = (Growth(count, other.get(figures.TICKETS, dimension, key)) for _, other in view.before)
         rows.append((name(key), count, *changes))
@@ -217,7 +223,7 @@ def _shares(view: Overview, part: str, whole: str) -> tuple[tuple[str, str], ...
     return tuple((item.name, _points(now, other.share(part, whole))) for item, other in view.before)
 
 
-def _points(now: Any, before: Any) -> str:
+def _points(now: Fraction | None, before: Fraction | None) -> str:
     """A difference of shares in percentage points."""
     if now is None or before is None:
         return "—"

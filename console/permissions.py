@@ -26,6 +26,7 @@ PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.REVIEWER: frozenset(
         {Permission.READ, Permission.HEAR, Permission.EDIT, Permission.UNMASK, Permission.FIGURES}
     ),
+<<<<<<< HEAD
     Role.DISPATCHER: frozenset(
         {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.CATALOGUE, Permission.FIGURES}
     ),
@@ -38,12 +39,16 @@ PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.LEADER: frozenset(
         {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}
     ),
+=======
+    Role.DISPATCHER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
+    Role.UNIT_HANDLER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
+    Role.UNIT_HEAD: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
+    Role.LEADER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
+>>>>>>> e4bd76e (Show rates without places where nothing is ranked; fill the page of figures by columns)
     Role.SUPERVISOR: frozenset(
         {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.HOLD, Permission.NOTICES, Permission.FIGURES}
     ),
-    Role.AUDITOR: frozenset(
-        {Permission.READ, Permission.AUDIT, Permission.FIGURES}
-    ),
+    Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT, Permission.FIGURES}),
     Role.ADMIN: frozenset(Permission),
 }
 

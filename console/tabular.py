@@ -15,7 +15,7 @@ from tickets.figures import change, change_words
 from tickets.rates import shown, shown_number
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_NOT_IN_SHEET_NAME = re.compile(r"[\[\]:*?/\\]")
+_NOT_IN_SHEET_NAME = re.compile(r"[\[\]:*?/\\\x00-\x1f\x7f]|^'|'$")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 production 2
 MAX_SHEET_NAME = 31
 
@@ -148,7 +148,7 @@ def _harmless(text: str) -> str:
 
 
 def _sheet_name(title: str, taken: set[str]) -> str:
-    base = _NOT_IN_SHEET_NAME.sub("", title)[:MAX_SHEET_NAME] or "表"
+    base = _NOT_IN_SHEET_NAME.sub("", _NOT_XML.sub("", title))[:MAX_SHEET_NAME] or "表"
     name, number = base, 2
     while name in taken:
         tail = f" {number}"

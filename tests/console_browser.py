@@ -34,7 +34,7 @@ def make_context(settings: Settings, database: Database, *, bus: Bus | None = No
 
 
 @cache
-def _password_hash() -> str:
+def password_hash() -> str:
     """As the console stores it, but cheap to check: hundreds of tests sign in."""
     return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
@@ -48,7 +48,7 @@ def add_users(context: ConsoleContext) -> None:
                     username=role,
                     display_name=role,
                     role=role,
-                    password_hash=_password_hash(),
+                    password_hash=password_hash(),
                     created_at=context.clock.now(),
                 )
             )

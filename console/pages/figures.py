@@ -36,7 +36,7 @@ FILES = {"xlsx": (XLSX, tabular.as_xlsx), "csv": ("text/csv; charset=utf-8", tab
 
 @dataclass(frozen=True)
 class RatesView:
-    """The rates of a period as a page shows them. `publication`: None for what was reckoned from the rows as they are."""
+    """The rates of a period as a page shows them. `publication`: None for what the rows say now."""
 
     formula: Formula
     period: RatePeriod
@@ -110,7 +110,7 @@ def show_rates(
         "variants": VARIANTS,
         "tables": tables,
         "own": unit,
-        "lines": {name: view.outputs[variant][name] for name in figure_views.RANKED},
+        "lines": {name: view.outputs[variant][name] for name in figure_views.UNIT_TABLES},
         "publications": listed,
         "query": f"period={view.period.name}&variant={variant}"
         + (f"&publication={publication}" if publication else ""),
@@ -133,7 +133,7 @@ def export_rates(
     with context.database.reading() as session:
         view = _rates(session, context, period, publication)
         tables = _tables(view, variant, own_unit(principal))
-    return _file(request, principal, ending, f"rates-{view.period.name}-{variant}", [table for _, table in tables])
+    return _file(request, principal, ending, f"rates-{view.period.name}-{variant}", list(tables.values()))
 
 
 @router.get("/rates/units/{code}")
@@ -173,7 +173,7 @@ def export_unit(request: Request, principal: Reader, code: str, ending: str, per
 
 
 def own_unit(principal: auth.Principal) -> str:
-    """The unit that this person's figures are limited to, "" for all; raises `ForbiddenError` for one without a unit."""
+    """The unit that this person's figures are limited to, "" for all; raises `ForbiddenError` without one."""
     if principal.role not in UNIT_ROLES:
         return ""
     if not principal.unit:
@@ -209,25 +209,9 @@ def _rates(session: Session, context: ConsoleContext, period: str, publication: 
     return RatesView(formula, span, outputs, context.clock.now(), None)
 
 
-def _tables(view: RatesView, variant: str, unit: str) -> list[tuple[str, tabular.Table]]:
-    """(The name of the table in the outputs, the table); a unit's people see its line alone."""
-    outputs = view.outputs[variant]
+def _tables(view: RatesView, variant: str, unit: str) -> dict[str, tabular.Table]:
     note = f"统计周期 {view.period.name}，口径 {view.formula.name}，{VARIANTS[variant]}"
-    names = ["total", *figure_views.RATE_TABLES]
-    if unit:
-        outputs = {
-            name: []
-            if name not in figure_views.RANKED + ("offices",)
-            else [line for line in outputs[name] if line["key"] == unit]
-            for name in names
-        }
-    found = []
-    for name in names:
-        if outputs[name]:
-            part = {other: outputs[other] if other == name else [] for other in names}
-            table = figure_views.rate_tables(part, view.formula, note)
-            found.append((name, table[0] if name == "total" else table[1]))
-    return found
+    return figure_views.rate_tables(view.outputs[variant], view.formula, note, unit=unit)
 
 
 def _period(context: ConsoleContext, name: str) -> tuple[Formula, RatePeriod]:
