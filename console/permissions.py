@@ -26,25 +26,12 @@ PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.REVIEWER: frozenset(
         {Permission.READ, Permission.HEAR, Permission.EDIT, Permission.UNMASK, Permission.FIGURES}
     ),
-<<<<<<< HEAD
     Role.DISPATCHER: frozenset(
         {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.CATALOGUE, Permission.FIGURES}
     ),
-    Role.UNIT_HANDLER: frozenset(
-        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}
-    ),
-    Role.UNIT_HEAD: frozenset(
-        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}
-    ),
-    Role.LEADER: frozenset(
-        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}
-    ),
-=======
-    Role.DISPATCHER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
     Role.UNIT_HANDLER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
     Role.UNIT_HEAD: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
     Role.LEADER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
->>>>>>> e4bd76e (Show rates without places where nothing is ranked; fill the page of figures by columns)
     Role.SUPERVISOR: frozenset(
         {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.HOLD, Permission.NOTICES, Permission.FIGURES}
     ),
