@@ -16,7 +16,7 @@ _UNIT = r"(?:块钱|元钱|块|元|毛钱|毛|角)"
 _FIGURES = r"[0-9]+(?:\.[0-9]+)?[万千百亿]?"
 _SUM = re.compile(
     rf"(?<![第数])(?P<lead>十几|几十|几百|几千|几万|好几[百千万]|上[百千万]|{_N}几万|{_FIGURES}|{_N})(?P<more>多|来|"
-    rf"余)?(?P<scale>万)?(?P<unit>{_UNIT})(?P<tail>[一二三四五六七八九](?=[毛角]|[，。\n了的吧啊呢]|$)[毛角]?)?"
+    rf"余)?(?P<scale>万)?(?P<unit>{_UNIT})(?P<tail>[一二三四五六七八九](?!{_N}|个|户|年|天|月|人|名|位|点|号|楼|次|件|家|张|斤)[毛角]?)?"
 )
 _BARE = re.compile(
     rf"(?P<n>[一二两三四五六七八九十百千]+[万千百](?:[一二三四五六七八九](?!个|户|年|天|月|人|名|位|点|号|楼|"
@@ -27,7 +27,7 @@ _OWED = re.compile(
     r"拖欠|欠|罚|押金|定金|订金|退|赔|工资|费|收了?我?|交了?|花了?|涨到|工程款|货款|补贴|一共|总共|合计|共计|骗了?|借"
 )
 _TOTAL = re.compile(r"(?:一共|总共|合计|共计|加起来)[\u4e00-\u9fff]{0,8}$")
-_PER = re.compile(r"(?:每|一)(?:个?月|平米|平方米?|平|度|吨|年|天|立方|小时|次|人|斤|户)[\u4e00-\u9fff]{0,2}$")
+_PER = re.compile(r"(?:每|一)个?(?P<what>月|平米|平方米?|平|度|吨|年|天|立方|小时|次|人|斤|户)[\u4e00-\u9fff]{0,2}$")
 _PEOPLE = re.compile(
     rf"(?<![第一])(?P<n>十几|几十|几百|好几|上百|上千|{_N}|[0-9]+)(?P<more>多|来|余)?(?:(?P<unit>个人(?!都不|"
     rf"信息)|口人|名(?:工人|职工|员工|村民|"
@@ -61,7 +61,7 @@ def _sums(text: str) -> list[tuple[int, int, bool, str]]:
             before = text[max(0, match.start() - BEFORE) : match.start()]
             per = _PER.search(before)
             total = bool(_TOTAL.search(before))
-            said = ("每" + per.group().lstrip("每一") if per else "") + value
+            said = ("每" + per["what"] if per else "") + value
             found.append((match.start(), match.end(), total, said))
     for match in _BARE.finditer(text):
         before = text[max(0, match.start() - BEFORE) : match.start()].rpartition("\n")[2]

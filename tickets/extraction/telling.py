@@ -235,7 +235,7 @@ def _ahead(text: str, at: int) -> int | None:
     """Where words stand that put right what was told just before, no other digit between."""
     found = []
     for pattern in (_AGAIN, _PLACE, _FIX, _SWAP):
-        match = pattern.search(text, at, at + LOOK_AHEAD + 20)
+        match = pattern.search(text, at + 1, at + LOOK_AHEAD + 20)
         if match is not None and match.start() <= at + LOOK_AHEAD and not re.search(_D, text[at : match.start()]):
             found.append(match.start())
     return min(found, default=None)
