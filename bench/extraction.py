@@ -2,9 +2,9 @@
 
     python bench/extraction.py --json [--texts TSV] [--show]
 
-The sentences (`extraction.tsv`) are as callers speak and recognizers write: corrections, homophones, no marks. Rules were
-made with the part `dev`; `held` was written beside it and only measured. A field that is given and should not be counts
-against precision, one that is missing or wrong against recall.
+The sentences (`extraction.tsv`) are as callers speak and recognizers write: corrections, homophones, no marks. Rules
+were made with the part `dev`; `held` was written beside it and only measured. A field that is given and should not be
+counts against precision, one that is missing or wrong against recall.
 """
 
 import argparse
