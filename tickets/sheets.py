@@ -157,9 +157,12 @@ def _xlsx_cells(data: bytes, bounds: Bounds, faults: list[Fault]) -> Iterator[tu
     given = 0
     for line, cells in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS), start=1):
         # offices give whole columns a colour: most lines of a sheet are empty
-        if any(cell.value is not None for cell in cells) or merged.reaches(line):
+        width = len(cells)
+        while width and cells[width - 1].value is None:
+            width -= 1
+        if width or merged.reaches(line):
             given += 1
-            yield line, merged.fill(line, [_cell(cell, line, faults) for cell in cells], faults)
+            yield line, merged.fill(line, [_cell(cell, line, faults) for cell in cells[:width]], faults)
         if given > bounds.rows + HEADER_WITHIN:  # too many, which `_records` says
             break
 
@@ -185,11 +188,12 @@ class _Merged:
 
     def fill(self, line: int, cells: list[str], faults: list[Fault]) -> list[str]:
         """The cells of `line` with what is merged into it."""
-        for column in range(len(cells)):
-            last, value = self._open.get(column, (0, ""))
+        for column, (last, value) in self._open.items():
             if line <= last:
+                cells += [""] * (column + 1 - len(cells))
                 cells[column] = value
-            elif (line, column) in self._down:
+        for column in range(len(cells)):
+            if (line, column) in self._down:
                 self._open[column] = (self._down[line, column], cells[column])
         if line in self._across:
             left, right = self._across[line][0]
