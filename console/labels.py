@@ -99,6 +99,7 @@ FIELDS = {
     "emergency": "紧急",
     "town": "乡镇街道",
     "community": "村（社区）",
+    "grid": "网格",
     "gender": "性别",
     "phone_extension": "分机",
     "other_phones": "其他电话",

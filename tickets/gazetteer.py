@@ -32,9 +32,11 @@ class TownTable(Table):
 
 
 class PlaceTable(TownTable):
-    """A well-known name; `town` is empty where it is not certain."""
+    """A well-known name; `town`, and `community` and `grid` of it, are empty where they are not certain."""
 
     town: str = ""
+    community: str = ""
+    grid: str = Field("", max_length=32)
 
 
 class GazetteerFile(Table):
@@ -61,13 +63,15 @@ class GazetteerFile(Table):
 @dataclass(frozen=True)
 class PlaceName:
     """One spelling of a place. `town` is the town or street it lies in, its own name for a town, empty if unknown;
-    `kind` as in `tickets.places.KINDS`."""
+    `kind`, `community` and `grid` as in `tickets.places`."""
 
     spelling: str
     name: str
     town: str
     confidence: float
     kind: str = "other"
+    community: str = ""
+    grid: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ def load_gazetteer(path: Path, places_path: Path | None = None, *, limit: int = 
     """
     file = load_data_file(path, GazetteerFile)
     known = [Place(item.name, "town", "", item.aliases) for item in file.towns]
-    known += [Place(item.name, "other", item.town, item.aliases) for item in file.places]
+    known += [Place(item.name, "other", item.town, item.aliases, item.community, item.grid) for item in file.places]
     given = load_places(places_path, towns={town.name for town in file.towns}, limit=limit) if places_path else ()
     return Gazetteer(file.district, _spellings(merge(known, given).places))
 
@@ -165,12 +169,16 @@ def _spellings(places: Sequence[Place]) -> tuple[PlaceName, ...]:
     """Names, and the aliases that mean one place alone; the longest first."""
     spellings: dict[str, PlaceName] = {}
     for place in places:
-        town = place.name if place.kind == "town" else place.town
-        spellings[place.name] = PlaceName(place.name, place.name, town, EXACT, place.kind)
+        spellings[place.name] = _name(place, place.name, EXACT)
     count = Counter(alias for place in places for alias in place.aliases)
     for place in places:
-        town = place.name if place.kind == "town" else place.town
         for alias in place.aliases:
             if alias not in spellings and count[alias] == 1:
-                spellings[alias] = PlaceName(alias, place.name, town, ALIAS, place.kind)
+                spellings[alias] = _name(place, alias, ALIAS)
     return tuple(sorted(spellings.values(), key=lambda spelling: -len(spelling.spelling)))
+
+
+def _name(place: Place, spelling: str, confidence: float) -> PlaceName:
+    town = place.name if place.kind == "town" else place.town
+    community = place.name if place.kind in ("community", "village") else place.community
+    return PlaceName(spelling, place.name, town, confidence, place.kind, community, place.grid)

@@ -30,6 +30,8 @@ COLUMNS = {
     "kind": ("kind", "类型", "类别", "种类"),
     "town": ("town", "所属乡镇", "所属", "乡镇", "所属镇街", "parent"),
     "aliases": ("aliases", "别名", "俗称", "简称"),
+    "community": ("community", "所属社区", "所属村", "社区（村）", "所属社区村"),
+    "grid": ("grid", "网格", "网格编码", "网格号", "所属网格"),
 }
 MAX_BYTES = 16 * 1024 * 1024
 MAX_PLACES = 20_000
@@ -37,19 +39,22 @@ MAX_LENGTH = 30
 MAX_ALIASES = 10
 _NAME = re.compile(rf"[\w·（）()-]{{2,{MAX_LENGTH}}}")
 _SEPARATORS = re.compile(r"[、，,;；|/]")
+_GRID = re.compile(r"[\w-]{0,32}")
 _KIND_OF = {name: kind for kind, names in KINDS.items() for name in (kind, *names)}
 _COLUMN_OF = {name: column for column, names in COLUMNS.items() for name in names}
 
 
 @dataclass(frozen=True)
 class Place:
-    """A place; `town` is the town or street it lies in, empty where it is not certain; an invalid one raises
-    `InvalidInputError`."""
+    """A place; `town` is the town or street it lies in, `community` the community or village, `grid` the code of its
+    grid, each empty where it is not certain; an invalid one raises `InvalidInputError`."""
 
     name: str
     kind: str = "other"
     town: str = ""
     aliases: tuple[str, ...] = ()
+    community: str = ""
+    grid: str = ""
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.aliases):
@@ -60,6 +65,10 @@ class Place:
             raise InvalidInputError(f"{self.name}：没有类型 {self.kind[:40]!r}，可选 {known}")
         if len(self.aliases) > MAX_ALIASES:
             raise InvalidInputError(f"{self.name}：别名多于 {MAX_ALIASES} 个")
+        if self.community and not _NAME.fullmatch(self.community):
+            raise InvalidInputError(f"{self.name}：所属社区 {self.community[:40]!r} 不是地名")
+        if not _GRID.fullmatch(self.grid):
+            raise InvalidInputError(f"{self.name}：网格编码 {self.grid[:40]!r} 最多 32 个字母、数字或 -")
 
 
 @dataclass(frozen=True)
@@ -133,19 +142,24 @@ def parse_yaml(text: str, *, towns: Collection[str], limit: int = MAX_PLACES) ->
 
 
 def format_table(places: Iterable[Place], *, delimiter: str = "\t") -> str:
-    """The inverse of `parse_table`."""
+    """The inverse of `parse_table`; communities and grids have columns where there are any."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
-    writer.writerow([names[1] for names in COLUMNS.values()])
-    for place in places:
-        writer.writerow([place.name, KINDS[place.kind][0], place.town, "、".join(place.aliases)])
+    rows = list(places)
+    width = len(COLUMNS) if any(place.community or place.grid for place in rows) else len(COLUMNS) - 2
+    writer.writerow([names[1] for names in COLUMNS.values()][:width])
+    for place in rows:
+        cells = [place.name, KINDS[place.kind][0], place.town, "、".join(place.aliases), place.community, place.grid]
+        writer.writerow(cells[:width])
     return out.getvalue()
 
 
 def format_yaml(places: Iterable[Place]) -> str:
     """The inverse of `parse_yaml`."""
     rows = [
-        {"name": place.name, "kind": place.kind, "town": place.town, "aliases": list(place.aliases)} for place in places
+        {"name": place.name, "kind": place.kind, "town": place.town, "aliases": list(place.aliases)}
+        | {key: value for key, value in (("community", place.community), ("grid", place.grid)) if value}
+        for place in places
     ]
     return yaml.safe_dump({"places": rows}, allow_unicode=True, sort_keys=False, default_flow_style=None, width=200)
 
@@ -229,7 +243,8 @@ def _place(row: Mapping[str, str]) -> Place:
     )
     town = row.get("town", "")
     kind = _KIND_OF.get(kind, kind)
-    return Place(name, kind, "" if kind == "town" else town, tuple(alias for alias in aliases if alias != name))
+    others = tuple(alias for alias in aliases if alias != name)
+    return Place(name, kind, "" if kind == "town" else town, others, row.get("community", ""), row.get("grid", ""))
 
 
 def _same_name(one: Place, other: Place) -> tuple[Place, str]:
@@ -237,7 +252,9 @@ def _same_name(one: Place, other: Place) -> tuple[Place, str]:
     town = one.town if one.town == other.town or not other.town else other.town if not one.town else ""
     aliases = tuple(dict.fromkeys((*one.aliases, *other.aliases)))[:MAX_ALIASES]
     note = f"{one.name} 出现多次，已合并" + ("" if town or not one.town else "；分属不同乡镇，不标所属乡镇")
-    return replace(other, town=town, aliases=aliases), note
+    community = one.community if one.community == other.community else ""
+    grid = one.grid if one.grid == other.grid else ""
+    return replace(other, town=town, aliases=aliases, community=community, grid=grid), note
 
 
 def _clear_aliases(places: Mapping[str, Place], line_of: Mapping[str, int], notes: list[Fault]) -> tuple[Place, ...]:

@@ -72,7 +72,7 @@ class _Part:
 
 
 def find_address(speech: Speech, gazetteer: Gazetteer) -> tuple[PlaceHit | None, list[Finding]]:
-    """The best place known, and `place`, `town`, `community` and `address`.
+    """The best place known, and `place`, `town`, `community`, `grid` and `address`.
 
     `place` is the town, or the name where its town is not certain; `address` all that was said, from the large to the
     small.
@@ -179,6 +179,13 @@ def _towns(best: PlaceHit | None, parts: list[_Part], speech: Speech) -> list[Fi
             span = speech.span(part.start, part.end)
             found.append(Finding("community", part.text, "transcript", part.confidence, span))
             break
+    else:
+        if best is not None and best.place.community:
+            span = speech.span(best.start, best.end)
+            found.append(Finding("community", best.place.community, "transcript", best.confidence, span))
+    if best is not None and best.place.grid:
+        span = speech.span(best.start, best.end)
+        found.append(Finding("grid", best.place.grid, "transcript", best.confidence, span))
     return found
 
 

@@ -28,7 +28,7 @@ CONTENT_LENGTH = 10_000
 SILENCE = Speech(())
 PERSONAL = ("gender", "id_number", "enterprise", "credit_code", "phone_extension", "other_phones")
 """What a ticket keeps of its petitioner, beside name and phone."""
-OBSERVED = ("event_time", "since", "recurring", "amounts", "people", "wants", "mood", "urgency")
+OBSERVED = ("grid", "event_time", "since", "recurring", "amounts", "people", "wants", "mood", "urgency")
 """What has evidence and no column."""
 _FLAGS = frozenset({*FLAGS, "emergency", "vulnerable"})
 

@@ -1,6 +1,7 @@
 """Cases are written as recognizers write: words with blanks between, ` | ` between two utterances."""
 
 import csv
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from speech_rig import WORD_MS, speech_of
 
 from hotline.settings_sections import TicketSettings
 from tickets.extraction import TITLE_LENGTH, UNHEARD_TITLE, Extraction, Finding, extract
+from tickets.gazetteer import load_gazetteer
 from tickets.service import SiteData, load_site_data
 from tickets.speech import Speech
 
@@ -142,6 +144,16 @@ def test_anonymous_caller_has_no_name(site: SiteData) -> None:
 def test_place_is_the_town_and_address_the_name_in_it(site: SiteData, text: str, place: str, address: str) -> None:
     result = run(site, text)
     assert (result.place, result.address) == (place, address)
+
+
+def test_a_place_brings_its_town_community_and_grid(site: SiteData, tmp_path: Path) -> None:
+    path = tmp_path / "places.tsv"
+    path.write_text("名称,类型,所属乡镇,所属社区,网格\n金水湾公寓,其他,康庄镇,一街社区,110119-04\n", encoding="utf-8")
+    gazetteer = load_gazetteer(TicketSettings().gazetteer_path, path)
+    found = run(replace(site, gazetteer=gazetteer), "我 住 在 金水湾公寓 | 没有 暖气")
+    assert (found.town, found.community) == ("康庄镇", "一街社区")
+    assert finding(found, "grid").value == "110119-04"
+    assert finding(found, "community").span == finding(found, "town").span
 
 
 @pytest.mark.parametrize(

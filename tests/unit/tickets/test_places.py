@@ -20,7 +20,14 @@ from tickets.places import (
 TOWNS = frozenset(("康庄镇", "井庄镇"))
 HAN = st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=2, max_size=8)
 PLACES = st.lists(
-    st.builds(Place, HAN, st.sampled_from(sorted(set(KINDS) - {"town"})), st.sampled_from(["", *sorted(TOWNS)])),
+    st.builds(
+        Place,
+        HAN,
+        st.sampled_from(sorted(set(KINDS) - {"town"})),
+        st.sampled_from(["", *sorted(TOWNS)]),
+        community=st.just("") | HAN,
+        grid=st.sampled_from(["", "110119-04"]),
+    ),
     unique_by=lambda place: place.name,
 )
 
@@ -120,3 +127,20 @@ def test_the_same_import_again_changes_nothing(known: list[Place], given: list[P
 def test_an_import_in_place_of_all_drops_the_others() -> None:
     changes = merge([Place("东沟村"), Place("西沟村")], [Place("西沟村", "village")], replace_all=True)
     assert (changes.added, changes.changed, changes.removed) == ((), ("西沟村",), ("东沟村",))
+
+
+def test_communities_and_grids_are_read_where_a_table_has_them() -> None:
+    table = read("名称,类型,所属乡镇,所属社区,网格编码\n温泉南区,小区,康庄镇,温泉社区,110119-04\n康庄路,道路,,,\n")
+    assert table.faults == ()
+    assert table.places == (
+        Place("温泉南区", "estate", "康庄镇", (), "温泉社区", "110119-04"),
+        Place("康庄路", "road"),
+    )
+    assert "网格" not in format_table(table.places[1:])
+    faults = read("名称,所属社区,网格\n温泉南区,a b,\n温泉东里,,a b\n").faults
+    assert [fault.line for fault in faults] == [2, 3]
+
+
+def test_places_of_one_name_keep_only_the_grid_they_share() -> None:
+    table = read("名称,类型,所属乡镇,所属社区,网格\n南街,路,康庄镇,一村,g1\n南街,路,康庄镇,一村,g2\n")
+    assert table.places == (Place("南街", "road", "康庄镇", (), "一村", ""),)
