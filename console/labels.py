@@ -124,6 +124,7 @@ SOURCES = {
     "human": "人工填写",
     "caller_id": "来电号码",
     "rule": "规则",
+    "model": "分类模型",
     "alarm": "通话警报",
     "default": "默认值",
 }
@@ -152,6 +153,12 @@ END_REASONS = {
     "shutdown": "系统停止",
     "media_crashed": "媒体进程中断",
 }
+
+
+def source_label(source: str) -> str:
+    """Where an automatic value comes from; the trained classifier's has its version behind it."""
+    kind, _, version = source.partition(" ")
+    return f"{label(SOURCES, kind)} {version}".rstrip()
 
 
 def label(names: Mapping[str, str], code: str) -> str:

@@ -178,7 +178,7 @@ def proof(evidence: Evidence, *, masked: bool) -> Proof:
     hide = mask_code if evidence.field in NUMBERS else mask_numbers
     return Proof(
         quote=hide(evidence.quote) if masked else evidence.quote,
-        source=labels.label(labels.SOURCES, evidence.source),
+        source=labels.source_label(evidence.source),
         percent=round(100 * evidence.confidence),
         start_ms=evidence.start_ms,
         end_ms=evidence.end_ms,

@@ -19,6 +19,7 @@ from hotline.cli_apikey import app as apikey_app
 from hotline.cli_asr import app as asr_app
 from hotline.cli_calendar import app as calendar_app
 from hotline.cli_catalogue import app as catalogue_app
+from hotline.cli_classify import app as classify_app
 from hotline.cli_control import app as control_app
 from hotline.cli_knowledge import app as knowledge_app
 from hotline.cli_models import app as models_app
@@ -54,6 +55,7 @@ app.add_typer(extension_app, name="extension")
 app.add_typer(apikey_app, name="apikey")
 app.add_typer(calendar_app, name="calendar")
 app.add_typer(asr_app, name="asr")
+app.add_typer(classify_app, name="classify")
 app.add_typer(control_app, name="control")
 app.add_typer(survey_app, name="survey")
 app.add_typer(retention_app, name="retention")

@@ -329,6 +329,22 @@ class TicketSettings(Section):
     knowledge_remind_days: int = Field(
         30, ge=1, le=365, description="snippets that end within so many days are listed for their owners"
     )
+    classifier: str = Field(
+        "in-use",
+        pattern=r"^(in-use|none|[0-9]{8}-[0-9]{6}(-[0-9]+)?)$",
+        description="trained model that gives categories: the one of `hotline classify use`, none, or a version",
+    )
+    classifier_precision: float = Field(
+        0.9, ge=0.5, le=0.999, description="of a trained model's answers so many are to be right; else it does not know"
+    )
+    classifier_max_rows: int = Field(200_000, ge=100, le=2_000_000, description="texts that a model is trained on")
+    classifier_words_path: Path = Field(
+        PACKAGE_ROOT / "tickets/data/label_words.yaml", description="words of labels, for a model with few examples"
+    )
+    templates_path: Path = Field(
+        PACKAGE_ROOT / "tickets/data/templates.yaml",
+        description="sentences of each category, for a site without tickets",
+    )
     calendar_path: Path | None = Field(None, description="YAML: the site's own days off and working days")
     duty_hours: Names = Field(("08:30-18:00",), description="of a working day; what a clock of working days counts")
     max_redos: int = Field(

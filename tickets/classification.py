@@ -1,7 +1,8 @@
-"""Category, type, tier and emergency of what a caller said: weighed phrases, nothing learned, every answer explained.
+"""Category, type, tier and emergency of what a caller said, by weighed phrases, every answer explained.
 
 Pure. Confidence is a rank for people to sort by, 0 to 1, and no probability: it grows with the score and with the
-lead over the second-best answer.
+lead over the second-best answer. Where the site has a trained classifier (`tickets.classifier`) its answer is the
+category if it is sure enough, with a confidence that is a probability; else the phrases decide (decision 35).
 """
 
 from dataclasses import dataclass
@@ -25,13 +26,25 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Learned:
+    """A sure answer of the trained classifier: category, probability, the words behind it, the model's version."""
+
+    category: str
+    confidence: float
+    words: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True)
 class Decision:
-    """The answer (empty: don't know), with the candidates behind it, best first."""
+    """The answer (empty: don't know), with the candidates behind it, best first. `learned`: the trained classifier gave
+    it, and the first candidate holds what of its words and of the category's phrases is in the text."""
 
     name: str
     confidence: float
     margin: float
     candidates: tuple[Candidate, ...]
+    learned: Learned | None = None
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -52,12 +65,14 @@ class Classification:
     emergency_hits: tuple[Hit, ...]
 
 
-def classify(text: str, taxonomy: Taxonomy) -> Classification:
+def classify(text: str, taxonomy: Taxonomy, learned: Learned | None = None) -> Classification:
     """Classifies the caller's words (utterances divided by newlines, so that no phrase spans two)."""
     text_sound = sound(text)
     category = _decide(
         {name: item.phrases for name, item in taxonomy.categories.items()}, text, text_sound, taxonomy.threshold
     )
+    if learned is not None and learned.category in taxonomy.categories:
+        category = _taken(learned, category, taxonomy.categories[learned.category].phrases, text, text_sound)
     kind = _decide(taxonomy.types, text, text_sound, TYPE_SCORE)
     emergency, emergency_hits = _emergency(text, taxonomy)
     known = taxonomy.categories.get(category.name)
@@ -87,6 +102,20 @@ def _decide(choices: dict[str, PhraseSet], text: str, text_sound: str, threshold
     margin = (best - second) / best
     confidence = best / (best + HALF_SURE) * (0.5 + 0.5 * margin)
     return Decision(candidates[0].name, round(confidence, 3), round(margin, 3), tuple(candidates[:3]))
+
+
+def _taken(learned: Learned, by_phrases: Decision, phrases: PhraseSet, text: str, text_sound: str) -> Decision:
+    """The trained classifier's answer; phrases come first among its hits, since they stand in titles."""
+    hits = sorted(phrases.find(text, text_sound), key=lambda hit: -hit.weight)
+    hits += [
+        Hit(word, 0.0, start, start + len(word), False)
+        for word in learned.words
+        if (start := text.find(word)) >= 0
+        if all(start + len(word) <= hit.start or hit.end <= start for hit in hits)
+    ]
+    best = Candidate(learned.category, sum(hit.weight for hit in hits), tuple(hits))
+    others = [candidate for candidate in by_phrases.candidates if candidate.name != learned.category]
+    return Decision(learned.category, learned.confidence, 0.0, (best, *others), learned)
 
 
 def _emergency(text: str, taxonomy: Taxonomy) -> tuple[Emergency | None, tuple[Hit, ...]]:

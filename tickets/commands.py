@@ -5,7 +5,7 @@ change one ticket do so one after the other; who gives the version that he saw i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from tickets import command_rules as rules
 from tickets import repository
 from tickets.access import Viewer
 from tickets.call_back import UNREASONABLE, judge
+from tickets.classifier.site import SiteClassifier
 from tickets.due import due_of
 from tickets.effects import EFFECTS, Context, co_units_of
 from tickets.events import record_event
@@ -56,8 +57,9 @@ class Desk:
 
 def load_desk(settings: Settings) -> Desk:
     """From the site's data files; raises `ConfigurationError`."""
+    site = load_site_data(settings.tickets)
     return Desk(
-        load_site_data(settings.tickets),
+        replace(site, learned=SiteClassifier(settings, site.taxonomy.categories)),
         load_working_time(settings),
         load_survey(settings),
         settings.tickets,

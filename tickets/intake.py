@@ -77,6 +77,7 @@ def take_demand(
         gazetteer=desk.site.gazetteer,
         now=now.astimezone(zone),
         area_code=desk.site.area_code,
+        learned=desk.site.learned,
     )
     fields = _fields(demand, found, desk)
     state = next_state(State.ACCEPTING, Command.ACCEPT)
@@ -162,8 +163,8 @@ def _explain(session: Session, ticket: Ticket, demand: Demand, found: Extraction
                 ticket_id=ticket.id,
                 field=item.field,
                 value=item.value[:200],
-                source=WRITTEN if item.span else item.source,
+                source=WRITTEN if item.span and not item.quote else item.source,
                 confidence=item.confidence,
-                quote=item.span.quote[:200] if item.span else "",
+                quote=(item.quote or (item.span.quote if item.span else ""))[:200],
             )
         )

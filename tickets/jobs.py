@@ -36,6 +36,7 @@ from recordings.spare import remove_recording
 from recordings.store import RecordingStore
 from tickets import lookup, repository
 from tickets.call_facts import CallFacts
+from tickets.classifier.site import SiteClassifier
 from tickets.commands import conclude_call_back, load_desk
 from tickets.figure_repository import note_call
 from tickets.lexicon import watch_lexicon
@@ -74,13 +75,15 @@ class TicketJobs:
         self._site_data = load_site_data(settings.tickets)
         self._lexicon = watch_lexicon(settings)
         self._desk = load_desk(settings)
+        self._classifier = SiteClassifier(settings, self._site_data.taxonomy.categories)
 
     @property
     def _site(self) -> SiteData:
-        """With the places as they are now."""
+        """With the places and the classifier as they are now."""
         return replace(
             self._site_data,
             gazetteer=self._lexicon.get().gazetteer,
+            learned=self._classifier,
             zone=self._settings.zone,
             area_code=self._settings.dial_plan.area_code,
         )

@@ -39,6 +39,7 @@ class PhraseSet:
     """Phrases that are looked for together; of overlapping hits the heaviest counts, then the longest phrase."""
 
     def __init__(self, phrases: tuple[Phrase, ...]) -> None:
+        self.phrases = phrases
         self._patterns = [(phrase, _pattern(phrase.text, phrase.gap)) for phrase in phrases]
         self._sounds = [
             (phrase, _pattern(sound(phrase.text), phrase.gap))

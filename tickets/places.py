@@ -102,10 +102,10 @@ class Changes:
     unchanged: int = field(default=0)
 
 
-def decode(data: bytes) -> str:
+def decode(data: bytes, *, limit: int = MAX_BYTES) -> str:
     """Text as offices save it: UTF-8 with or without its mark, UTF-16 with it, GBK. Raises `InvalidInputError`."""
-    if len(data) > MAX_BYTES:
-        raise InvalidInputError(f"文件有 {len(data)} 字节，最多 {MAX_BYTES}")
+    if len(data) > limit:
+        raise InvalidInputError(f"文件有 {len(data)} 字节，最多 {limit}")
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise InvalidInputError("这是 Excel 工作簿", hint="在 Excel 里另存为 CSV UTF-8，再导入")
     marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

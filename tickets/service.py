@@ -15,7 +15,7 @@ from tickets import repository
 from tickets.call_facts import EMERGENCY, SEAT, CallFacts
 from tickets.deadlines import TierDeadlines, load_deadlines
 from tickets.events import record_event
-from tickets.extraction import OBSERVED, PERSONAL, Extraction, Finding, extract
+from tickets.extraction import OBSERVED, PERSONAL, Extraction, Finding, Learner, extract
 from tickets.gazetteer import Gazetteer, load_gazetteer
 from tickets.lifecycle import Command, State, next_state
 from tickets.models import Evidence, Ticket, TicketNumber
@@ -38,13 +38,15 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class SiteData:
-    """The site's data files, read and checked; its zone, and the area code that local numbers lack."""
+    """The site's data files, read and checked; its zone, the area code that local numbers lack, and its trained
+    classifier, where it has one."""
 
     taxonomy: Taxonomy
     gazetteer: Gazetteer
     deadlines: dict[str, TierDeadlines]
     zone: tzinfo = UTC
     area_code: str = ""
+    learned: Learner | None = None
 
     def clocks(self, tier: str, overlay: str) -> dict[str, str]:
         """Step -> how long it may take (`2h`, `1wd`): the tier's, with the overlay's on top."""
@@ -168,6 +170,7 @@ def _extract(call: Call, transcript: Transcript | None, site: SiteData) -> Extra
         gazetteer=site.gazetteer,
         now=call.started_at.astimezone(site.zone),
         area_code=site.area_code,
+        learned=site.learned,
     )
     return _with_facts(found, CallFacts.of_call(call))
 
@@ -216,7 +219,7 @@ def _explain(
                 value=finding.value[:200],
                 source=finding.source,
                 confidence=finding.confidence,
-                quote=span.quote[:200] if span else "",
+                quote=(finding.quote or (span.quote if span else ""))[:200],
                 segment_id=segments[span.segment] if span else None,
                 start_ms=span.start_ms if span else None,
                 end_ms=span.end_ms if span else None,

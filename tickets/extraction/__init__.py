@@ -2,6 +2,6 @@
 
 from tickets.extraction.finding import Finding
 from tickets.extraction.matter import TITLE_LENGTH, UNHEARD_TITLE
-from tickets.extraction.sheet import OBSERVED, PERSONAL, Extraction, extract
+from tickets.extraction.sheet import OBSERVED, PERSONAL, Extraction, Learner, extract
 
-__all__ = ["OBSERVED", "PERSONAL", "TITLE_LENGTH", "UNHEARD_TITLE", "Extraction", "Finding", "extract"]
+__all__ = ["OBSERVED", "PERSONAL", "TITLE_LENGTH", "UNHEARD_TITLE", "Extraction", "Finding", "Learner", "extract"]

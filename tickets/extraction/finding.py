@@ -9,7 +9,8 @@ from tickets.speech import Span
 class Finding:
     """Why a field has its value. `source`: transcript, seat, caller_id or rule; `span` is None where nothing was said.
 
-    `confidence` is a rank for people to sort by, 0 to 1.
+    `confidence` is a rank for people to sort by, 0 to 1. A category may be from the trained classifier: its source is
+    `model` and the version, its confidence a probability, its quote the words that decided.
     """
 
     field: str
@@ -17,3 +18,4 @@ class Finding:
     source: str
     confidence: float
     span: Span | None = None
+    quote: str = ""

@@ -13,6 +13,7 @@ TITLE_LENGTH = 40
 UNHEARD_TITLE = "来电录音待听取"
 DETAIL_LENGTH = 4  # shorter phrases say little in a title
 KEYWORDS = 6
+MODEL = "model"
 _TITLES = {"praise": "表扬：{}已办理", "enquiry": "咨询：{}", "suggestion": "建议：{}"}
 _GREETING = re.compile(r"^(?:喂|您好|你好|那个|嗯|呃|哎|同志|我想?(?:反映|说)一下|[，。、！？\s])+")
 
@@ -21,8 +22,11 @@ def find_matter(result: Classification, speech: Speech) -> list[Finding]:
     """Category, type, tier and overlay. The heaviest phrase stands for all of its category."""
     category, kind = result.category, result.type
     span = _hit_span(category.hits, speech)
-    found = []
-    if category.name:
+    found: list[Finding] = []
+    if category.learned is not None:
+        source, words = f"{MODEL} {category.learned.version}", "、".join(category.learned.words)
+        found.append(Finding("category", category.name, source, category.confidence, span, words))
+    elif category.name:
         found.append(Finding("category", category.name, "transcript", category.confidence, span))
     if kind.name:
         source = "transcript" if kind.hits else "rule"

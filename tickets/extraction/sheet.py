@@ -3,12 +3,12 @@
 Every rule is general; what it knows of the site stands in the data files. A rule that is not sure gives nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from tickets.classification import classify
+from tickets.classification import Learned, classify
 from tickets.extraction.addresses import find_address
 from tickets.extraction.amounts import find_amounts
 from tickets.extraction.feeling import find_feeling, find_vulnerable
@@ -24,6 +24,8 @@ from tickets.gazetteer import Gazetteer
 from tickets.speech import Speech
 from tickets.taxonomy import Taxonomy
 
+Learner = Callable[[str], Learned | None]
+"""The trained classifier: its answer on a text, None where it is not sure."""
 CONTENT_LENGTH = 10_000
 SILENCE = Speech(())
 PERSONAL = ("gender", "id_number", "enterprise", "credit_code", "phone_extension", "other_phones")
@@ -66,13 +68,15 @@ def extract(
     now: datetime,
     seat: Speech = SILENCE,
     area_code: str = "",
+    learned: Learner | None = None,
 ) -> Extraction:
     """The fields that the caller's `speech` and number tell.
 
     `seat`: what the person at the seat said, who reads numbers back and says names. `now`: when the call began, in the
-    site's zone: 昨天 is the day before. `area_code`: of local numbers, with its 0.
+    site's zone: 昨天 is the day before. `area_code`: of local numbers, with its 0. `learned`: the trained classifier,
+    where the site has one.
     """
-    result = classify(speech.text, taxonomy)
+    result = classify(speech.text, taxonomy, learned(speech.text) if learned and speech.text else None)
     emergency = find_emergency(result, speech)
     hit, where = find_address(speech, gazetteer)
     found = [
