@@ -149,6 +149,8 @@ def perform(
     data = {**said, "from": before.value, "to": after.value, "unit": said.get("unit", ticket.unit)}
     if command is Command.DECIDE_EXTENSION:
         data["period"] = _asked_period(events)
+    if command is Command.EDIT:
+        data["was"] = encode({name: getattr(ticket, name) for name in changes})
     apply_changes(session, ticket, {"state": after.value, **changes}, now=now)
     if changes:
         data["set"] = encode(changes)

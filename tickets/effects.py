@@ -14,6 +14,7 @@ from hotline.errors import ConflictError, InvalidInputError
 from tickets import command_rules as rules
 from tickets import repository
 from tickets.events import record_event
+from tickets.extraction import PERSONAL
 from tickets.lifecycle import ENDED, Command, State
 from tickets.models import Evidence, Ticket
 from tickets.roles import Actor
@@ -157,10 +158,12 @@ def _edit(session: Session, ticket: Ticket, said: rules.EditArguments, context: 
     for name, values in known.items():
         if name in changes and changes[name] not in values:
             raise InvalidInputError(f"{name}：没有 {changes[name]}")
-    repository.forget_evidence(session, ticket.id, set(changes))
-    for name, value in changes.items():
-        if name != "petitioner":
-            session.add(Evidence(ticket_id=ticket.id, field=name, value=str(value)[:200], source=HUMAN, confidence=1.0))
+    told = {name: value for name, value in changes.items() if name != "petitioner"}
+    person = changes.get("petitioner", ticket.petitioner)
+    told |= {name: person.get(name, "") for name in PERSONAL if ticket.petitioner.get(name) != person.get(name)}
+    repository.forget_evidence(session, ticket.id, set(told))
+    for name, value in told.items():
+        session.add(Evidence(ticket_id=ticket.id, field=name, value=str(value)[:200], source=HUMAN, confidence=1.0))
     return changes
 
 

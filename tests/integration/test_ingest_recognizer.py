@@ -17,6 +17,7 @@ from hotline.errors import UnavailableError
 from hotline.settings import Settings
 from hotline.settings_sections import AsrSettings
 from recordings.models import Recording
+from tickets.events import record_event
 from tickets.models import Ticket
 
 AUDIO = f"2026/01/05/{CALL_ID}.wav"
@@ -105,7 +106,7 @@ def test_ticket_is_completed_when_the_recognizer_is_back(site: Site, recognizer:
     assert ticket.flags == []
     assert (ticket.category, ticket.caller_name, ticket.title) == ("市政园林/路灯", "王", "妫水北街路灯不亮")
     assert [event.kind for event in ticket.events] == ["created", "fields_extracted", "accepted", "fields_extracted"]
-    assert len({item.field for item in ticket.evidence}) == len(ticket.evidence) == 7
+    assert len({item.field for item in ticket.evidence}) == len(ticket.evidence) == 8
     assert site.spooled() == []
 
 
@@ -113,14 +114,19 @@ def test_what_a_person_has_changed_meanwhile_stays(site: Site, recognizer: Runni
     make_untranscribed_ticket(site)
     with site.database.transaction() as session:
         ticket = session.scalars(select(Ticket)).one()
-        ticket.title, ticket.flags = "听录音后填写的标题", [*ticket.flags, "confidential"]
+        ticket.title, ticket.petitioner = "听录音后填写的标题", {"gender": "female"}
+        now, by = site.clock.now(), "li"
+        edited = {"set": {"title": ticket.title, "petitioner": ticket.petitioner}}
+        record_event(session, ticket, "edit", now=now, data=edited, actor=by)
+        record_event(session, ticket, "unflag", now=now, data={"flag": "anonymous"}, actor=by)
     recognizer.start()
     site.ingest()
     recognizer.stop()
     completed = site.ticket()
     assert completed is not None
     assert (completed.title, completed.category) == ("听录音后填写的标题", "市政园林/路灯")
-    assert completed.flags == ["confidential"]
+    assert completed.petitioner == {"gender": "female"}
+    assert completed.flags == []
 
 
 @pytest.mark.parametrize("name", ["heating_zhang", "gas_smell"])

@@ -259,6 +259,20 @@ def test_what_a_person_corrects_becomes_evidence_of_a_person(counter: Counter) -
     counter.agrees()
 
 
+def test_what_stood_before_a_correction_is_remembered(counter: Counter) -> None:
+    before = counter.ticket()
+    counter.give(Command.EDIT, caller_name="章女士", petitioner={"gender": "female"})
+    ticket = counter.ticket()
+    told = ticket.events[-1].data
+    assert told["was"] == {"caller_name": before.caller_name, "petitioner": before.petitioner}
+    assert told["set"] == {"caller_name": "章女士", "petitioner": {"gender": "female"}}
+    found = {item.field: (item.value, item.source) for item in ticket.evidence}
+    assert found["gender"] == ("female", "human")
+    counter.give(Command.EDIT, petitioner={})
+    assert {item.field: item.value for item in counter.ticket().evidence}["gender"] == ""
+    counter.agrees()
+
+
 def test_a_ticket_is_merged_into_an_open_one(counter: Counter) -> None:
     other = "YQ20260105000026"
     with counter.database.transaction() as session:
