@@ -114,6 +114,7 @@ FIELDS = {
     "wants": "诉求",
     "mood": "情绪",
     "urgency": "急迫程度",
+    "content": "诉求内容",
 }
 GENDERS = {"female": "女", "male": "男"}
 OBSERVED = {"upset": "焦急", "angry": "激动", "soon": "希望尽快", "urgent": "很急"}

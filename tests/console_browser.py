@@ -17,8 +17,10 @@ from hotline.clock import ManualClock
 from hotline.db import Database
 from hotline.settings import Settings
 from recordings.store import RecordingStore
+from tickets.roles import UNIT_ROLES, Role
 
 PASSWORD = "correct horse"
+TOWN = "zsy"
 PAGE = {"Accept": "text/html"}
 
 
@@ -40,14 +42,15 @@ def password_hash() -> str:
 
 
 def add_users(context: ConsoleContext) -> None:
-    """An account for each role, named after it."""
+    """An account for each role, named after it; a unit's people are of the unit `zsy`."""
     with context.database.transaction() as session:
-        for role in ("admin", "reviewer", "viewer"):
+        for role in Role:
             session.add(
                 User(
-                    username=role,
-                    display_name=role,
-                    role=role,
+                    username=role.value,
+                    display_name=role.value,
+                    role=role.value,
+                    unit=TOWN if role in UNIT_ROLES else "",
                     password_hash=password_hash(),
                     created_at=context.clock.now(),
                 )

@@ -1,5 +1,6 @@
 """The ticket list and the ticket page."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -13,6 +14,7 @@ from asr.masking import digits_in, mask_numbers
 from asr.repository import latest_transcript
 from console import auth, repository, service, views
 from console.advice import advice_for
+from console.command_forms import offered
 from console.context import ConsoleContext, client_address, context_of
 from console.deadline import deadline
 from console.hearing import hidden_spans
@@ -27,6 +29,7 @@ from recordings.retention_repository import certificate_of_call, hold_of
 from tickets.models import Ticket
 from tickets.retention import place_hold, release_hold
 from tickets.service import SiteData
+from tickets.unit_repository import all_units
 from tickets.working_time import WorkingTime
 
 router = APIRouter()
@@ -129,6 +132,8 @@ def show_ticket(
         full = auth.sees_numbers(session, context, principal, number)
         call = repository.call_with_recording(session, ticket.call_id) if ticket.call_id else None
         transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
+        units = all_units(session)
+        names = {unit.code: unit.name for unit in units}
         values = {
             "ticket": views.ticket_row(ticket),
             "deadline": deadline(ticket, site, working, now=context.clock.now()),
@@ -137,7 +142,8 @@ def show_ticket(
             "content": ticket.content if full else mask_numbers(ticket.content),
             "advice": advice_for(session, context, principal, ticket),
             "facts": views.facts(ticket, masked=not full),
-            "steps": views.history(ticket.events),
+            "handling": views.handling(ticket, units=names, masked=not full),
+            "steps": views.history(ticket.events, units=names, masked=not full),
             "call": call,
             "voice_quality": views.voice_quality(call) if call else None,
             "recording": call.recording if call else None,
@@ -148,6 +154,15 @@ def show_ticket(
             ),
             "hold": hold_of(session, ticket.call_id) if ticket.call_id else None,
             "certificate": certificate_of_call(session, ticket.call_id) if ticket.call_id else None,
+            "commands": offered(
+                ticket,
+                principal.actor(""),
+                units=units,
+                categories=site.taxonomy.categories,
+                masked=not full,
+            ),
+            "version": ticket.version,
+            "command_key": secrets.token_hex(12),
             "unmasked": full,
             "unmask_minutes": round(context.settings.console.unmask_minutes),
             **reviews.page_values(session, context, principal, number, transcript, queue),

@@ -72,7 +72,7 @@ def test_refusal_names_the_state_the_command_and_what_is_possible() -> None:
     with pytest.raises(ConflictError) as caught:
         next_state(State.TO_DISPATCH, Command.CLOSE)
     assert caught.value.message == "工单待派单，不能办结"
-    assert caught.value.hint == "可以：退回受理、派单"
+    assert caught.value.hint == "可以：派单、退回受理"
 
 
 def test_nothing_is_possible_after_an_ending_and_everything_else_goes_on() -> None:
