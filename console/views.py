@@ -1,6 +1,6 @@
 """Rows as a page shows them: pure functions, personal numbers masked unless told otherwise."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -15,11 +15,10 @@ from asr.review import ordered_segments
 from asr.service import UNSURE_BELOW
 from asr.text import aligned
 from console import labels
-from console.event_details import detail
 from ivr.media.mixer import CALLER
 from recordings.models import Call
 from tickets.extraction.sheet import OBSERVED, PERSONAL
-from tickets.models import Evidence, Ticket, TicketEvent
+from tickets.models import Evidence, Ticket
 
 NUMBERS = frozenset({"phone", "other_phones", "phone_extension", "id_number", "credit_code"})
 """Fields whose evidence is a number that was told, in whatever words."""
@@ -95,17 +94,6 @@ class Utterance:
     def unsure(self) -> bool:
         """Whether it has a word to look at."""
         return any(word.unsure for word in self.words)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """A line of the ticket's history."""
-
-    at: datetime
-    what: str
-    actor: str
-    reason: str
-    detail: str = ""
 
 
 def ticket_row(ticket: Ticket) -> TicketRow:
@@ -185,62 +173,6 @@ def proof(evidence: Evidence, *, masked: bool) -> Proof:
         start_ms=evidence.start_ms,
         end_ms=evidence.end_ms,
     )
-
-
-def history(
-    events: Sequence[TicketEvent], *, units: Mapping[str, str] | None = None, masked: bool = True
-) -> tuple[Step, ...]:
-    """The ticket's events, oldest first. `units`: the names of units by their codes."""
-    return tuple(
-        Step(
-            at=event.at,
-            what=labels.label(labels.EVENT_KINDS, event.kind),
-            actor=labels.label(labels.ACTORS, event.actor),
-            reason=mask_numbers(event.reason) if masked else event.reason,
-            detail=_detail(event, units or {}, masked=masked),
-        )
-        for event in events
-    )
-
-
-@dataclass(frozen=True)
-class Handled:
-    """One thing about how a ticket is handled; `at`: a time, in place of `value`."""
-
-    name: str
-    value: str = ""
-    at: datetime | None = None
-
-
-def handling(ticket: Ticket, *, units: Mapping[str, str], masked: bool) -> tuple[Handled, ...]:
-    """Who works on it, what was done and when; only what there is."""
-    co_units = [units.get(link.unit, link.unit) for link in ticket.units if not link.lead]
-    fee = "" if ticket.fee_cents is None else f"{ticket.fee_cents / 100:g} 元"
-    texts = {
-        "主办单位": units.get(ticket.unit, ticket.unit),
-        "协办单位": "、".join(co_units),
-        "承办人": ticket.handler,
-        "办理次数": f"第 {ticket.passes} 次" if ticket.passes > 1 else "",
-        "措施": ticket.measures,
-        "结果": ticket.result,
-        "答复": ticket.reply,
-        "收费": fee,
-    }
-    times = {
-        "派单": ticket.dispatched_at,
-        "签收": ticket.signed_at,
-        "联系诉求人": ticket.contacted_at,
-        "到场": ticket.on_site_at,
-        "提交结果": ticket.submitted_at,
-        "办结": ticket.closed_at,
-    }
-    said = (Handled(name, mask_numbers(text) if masked else text) for name, text in texts.items() if text)
-    return (*said, *(Handled(name, at=at) for name, at in times.items() if at is not None))
-
-
-def _detail(event: TicketEvent, units: Mapping[str, str], *, masked: bool) -> str:
-    told = detail(event.kind, event.data, units)
-    return mask_numbers(told) if masked else told
 
 
 def utterances(

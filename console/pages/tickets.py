@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from asr.masking import digits_in, mask_numbers
 from asr.repository import latest_transcript
-from console import auth, repository, service, views
+from console import auth, handling, repository, service, views
 from console.advice import advice_for
 from console.command_forms import offered
 from console.context import ConsoleContext, client_address, context_of
@@ -142,8 +142,8 @@ def show_ticket(
             "content": ticket.content if full else mask_numbers(ticket.content),
             "advice": advice_for(session, context, principal, ticket),
             "facts": views.facts(ticket, masked=not full),
-            "handling": views.handling(ticket, units=names, masked=not full),
-            "steps": views.history(ticket.events, units=names, masked=not full),
+            "handling": handling.handled(ticket, units=names, masked=not full),
+            "steps": handling.history(ticket.events, units=names, masked=not full),
             "call": call,
             "voice_quality": views.voice_quality(call) if call else None,
             "recording": call.recording if call else None,

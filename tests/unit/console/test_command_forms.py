@@ -2,7 +2,7 @@ import pytest
 from ticket_people import ADMIN, DISPATCHER, HANDLER, HEAD, LEADER, SUPERVISOR, TOWN
 
 from console.command_forms import INPUTS, CommandForm, Input, offered, parse_form
-from console.event_details import detail
+from console.handling import detail
 from hotline.errors import InvalidInputError
 from tickets.command_rules import RULES
 from tickets.lifecycle import Command
