@@ -85,7 +85,7 @@ def find_address(speech: Speech, gazetteer: Gazetteer) -> tuple[PlaceHit | None,
     parts.sort(key=lambda part: part.start)
     parts = _one_place(parts, best)
     house = _house(text, parts)
-    landmark = _landmark(text, parts)
+    landmark = _landmark(text, [*parts, *([house] if house else [])])
     return best, [*_towns(best, parts, speech), *_address(best, parts, house, landmark, speech)]
 
 

@@ -71,6 +71,7 @@ def test_who_speaks_for_an_enterprise_is_no_employee_of_it(text: str, found: dic
         ("张山营镇 西大庄可村", "西大庄科村"),  # by its sound
         ("妫水北街 和 高塔街 交叉口", "妫水北街和高塔街交叉口"),
         ("儒林街道 旁边 的 工地", "儒林街道旁边"),
+        ("永宁镇 太平街 十八号 门口", "太平街18号门口"),
         ("村里 路 不好 走", None),
         ("我们 小区 的 物业", None),
         ("别 让 村里 知道", None),
