@@ -25,12 +25,14 @@ from console.pages import (
     exports,
     figures,
     health,
+    knowledge,
     live,
     notices,
     recordings,
     reviews,
     search,
     tickets,
+    topics,
 )
 from console.rendering import STATIC, make_environment
 from console.stream import EventHub
@@ -38,6 +40,7 @@ from console.throttle import Throttle
 from hotline.errors import ConfigurationError
 from hotline.settings import Settings
 from tickets.commands import load_desk
+from tickets.scripts import load_scripts
 from tickets.service import load_site_data
 from tickets.working_time import load_working_time
 
@@ -70,6 +73,7 @@ def create_app(context: ConsoleContext) -> FastAPI:
     app.state.events = hub
     app.state.templates = make_environment(context.settings.zone)
     app.state.site = load_site_data(context.settings.tickets)
+    app.state.scripts = load_scripts(context.settings.tickets.scripts_path)
     app.state.working = load_working_time(context.settings)
     app.state.desk = load_desk(context.settings)
     app.state.searches = Throttle(context.settings.search.per_minute)
@@ -84,6 +88,8 @@ def create_app(context: ConsoleContext) -> FastAPI:
         reviews,
         search,
         live,
+        topics,
+        knowledge,
         recordings,
         notices,
         figures,

@@ -91,3 +91,14 @@ def _calls(rows: Sequence[QualityRow]) -> int:
     for row in rows:
         by_speaker[row.speaker] = by_speaker.get(row.speaker, 0) + row.calls
     return max(by_speaker.values(), default=0)
+
+
+SPARK_WIDTH, SPARK_HEIGHT = 140, 32
+
+
+def spark_line(values: Sequence[int]) -> str:
+    """The points of a small polyline, the largest value at the top."""
+    top, step = max([1, *values]), SPARK_WIDTH / max(1, len(values) - 1)
+    return " ".join(
+        f"{at * step:.1f},{SPARK_HEIGHT - 2 - (SPARK_HEIGHT - 4) * value / top:.1f}" for at, value in enumerate(values)
+    )

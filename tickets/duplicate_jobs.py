@@ -12,8 +12,12 @@ from hotline.jobs import Jobs
 from hotline.settings_sections import DuplicateSettings
 from tickets import duplicate_repository as duplicates
 from tickets.access import Viewer
+from tickets.commands import CommandRequest, Desk, perform
 from tickets.duplicate_models import DuplicateCheck, DuplicateSuggestion
 from tickets.duplicates import find_duplicates
+from tickets.lifecycle import Command, State
+from tickets.repository import lock_ticket
+from tickets.roles import Actor
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +93,34 @@ def dismiss(session: Session, suggestion_id: int, *, viewer: Viewer, now: dateti
     suggestion = open_suggestion(session, suggestion_id, viewer)
     if suggestion.state == "open":
         _decide(suggestion, "dismissed", viewer, now)
+    return suggestion
+
+
+def accept(
+    session: Session, suggestion_id: int, *, viewer: Viewer, actor: Actor, desk: Desk, now: datetime
+) -> DuplicateSuggestion:
+    """Merges the later ticket into the earlier one, by the command that everybody's merging goes through, and so with
+    its rules; both callers keep their call-back. Accepting twice changes nothing.
+
+    Raises `NotFoundError` where the person sees no such suggestion, `ConflictError` where it was dismissed or the state
+    of a ticket does not allow it, `ForbiddenError` for who may not merge.
+    """
+    suggestion = duplicates.find_suggestion(session, suggestion_id, viewer)
+    if suggestion is None:
+        raise NotFoundError("没有这条并单建议")
+    if suggestion.state == "dismissed":
+        raise ConflictError("这条建议已被否定", hint="请刷新页面")
+    if suggestion.state == "accepted":
+        return suggestion
+    ticket = lock_ticket(session, suggestion.ticket.number, viewer)
+    reason = f"并单建议 {suggestion.id}：与 {suggestion.other.number} 为同一事项"
+    key = f"duplicate-{suggestion.id}"
+    if ticket.state == State.TO_DISPATCH:  # accepted by rule when the call ended: a merge begins at acceptance
+        again = CommandRequest(Command.RECONSIDER, reason=reason, key=f"{key}-again")
+        perform(session, ticket, again, actor=actor, desk=desk, now=now)
+    merge = CommandRequest(Command.MERGE, {"into": suggestion.other.number}, reason=reason, key=key)
+    perform(session, ticket, merge, actor=actor, desk=desk, now=now)
+    _decide(suggestion, "accepted", viewer, now)
     return suggestion
 
 

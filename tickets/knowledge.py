@@ -5,6 +5,7 @@ have it; its title and tags count twice. Only those valid on the day are suggest
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ COLUMNS = (
     Column("valid_to", ("失效日期", "失效", "有效期至")),
 )
 _LIMITS = {"code": 32, "title": 100, "body": 5_000, "category": 64, "unit": 32, "source": 300}
+_CODE = re.compile(r"[\w.-]+")
 _K1, _B = 1.2, 0.6  # how soon a repeated word adds nothing; how much long snippets are held back
 _ENOUGH = 0.15  # of the score that a snippet's own title would reach
 
@@ -163,7 +165,9 @@ def _snippet(fields: Mapping[str, Any]) -> Snippet:
     for key in ("code", "title", "body"):
         if not fields[key].strip():
             raise InvalidInputError(f"{names[key]}是空的")
-    values = {key: value.strip() if isinstance(value, str) else value for key, value in fields.items()}
+    if not _CODE.fullmatch(fields["code"].strip()):
+        raise InvalidInputError("编号只能有字母、数字、汉字、点、横线和下划线")
+    values: dict[str, Any] = {key: value.strip() if isinstance(value, str) else value for key, value in fields.items()}
     for key in ("valid_from", "valid_to"):
         if isinstance(values[key], str):
             values[key] = _day(values[key], names[key])

@@ -98,6 +98,7 @@ def find_topics(
             groups.setdefault(label, []).append(at)
     large = [members for members in groups.values() if len(members) >= at_least]
     names = phrases_of([[said[at][1] for at in members] for members in large], [text for _, text in said], place_names)
+    large, names = _joined(large, names)
     week = sum((today - each.day).days < WEEK for each, _ in said)
     topics = []
     for members, terms in zip(large, names, strict=True):
@@ -190,6 +191,16 @@ def match_topics(topics: Sequence[Topic], earlier: Mapping[int, frozenset[int]])
             found[at] = identity
             taken.add(identity)
     return found
+
+
+def _joined(groups: list[list[int]], names: list[list[str]]) -> tuple[list[list[int]], list[list[str]]]:
+    """Groups that would have one name are one topic."""
+    by_name: dict[frozenset[str], tuple[list[int], list[str]]] = {}
+    for at, (members, terms) in enumerate(zip(groups, names, strict=True)):
+        key = frozenset(terms[:2]) or frozenset({str(at)})
+        known = by_name.setdefault(key, ([], terms))
+        known[0].extend(members)
+    return [members for members, _ in by_name.values()], [terms for _, terms in by_name.values()]
 
 
 def _topic(

@@ -9,14 +9,17 @@ from sqlalchemy.orm import Session
 
 from hotline.clock import ManualClock
 from hotline.db import Database
-from hotline.errors import NotFoundError
+from hotline.errors import ConflictError, ForbiddenError, NotFoundError
 from hotline.jobs import MemoryJobs
+from hotline.settings import Settings
 from hotline.settings_sections import DuplicateSettings
 from tickets import duplicate_repository as duplicates
 from tickets.access import Viewer
-from tickets.duplicate_jobs import CATCH_UP, LEASE, DuplicateJobs, dismiss, suggest
+from tickets.commands import load_desk
+from tickets.duplicate_jobs import CATCH_UP, LEASE, DuplicateJobs, accept, dismiss, suggest
 from tickets.duplicate_models import DuplicateCheck, DuplicateSuggestion
 from tickets.models import Ticket, TicketReader
+from tickets.roles import Actor
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 REVIEWER = Viewer("rita", "reviewer")
@@ -168,3 +171,39 @@ def test_new_tickets_are_looked_at_once_and_old_ones_not(database: Database) -> 
     worker.sweep()
     with database.reading() as session:
         assert len(list(session.scalars(select(DuplicateCheck)))) == 1
+
+
+def suggested(database: Database, **fields: Any) -> DuplicateSuggestion:
+    with database.transaction() as session:
+        add(session, "YQ20260105000011")
+        second = add(session, "YQ20260105000022", **fields)
+        suggest(session, second.id, settings=DuplicateSettings(), now=NOW)
+        return session.scalars(select(DuplicateSuggestion)).one()
+
+
+def test_accepting_merges_the_later_ticket_once_and_tells_both(database: Database, settings: Settings) -> None:
+    made, desk, rita = suggested(database), load_desk(settings), Actor("rita", "reviewer")
+    for _ in range(2):
+        with database.transaction() as session:
+            done = accept(session, made.id, viewer=REVIEWER, actor=rita, desk=desk, now=NOW)
+            assert done.state == "accepted"
+    with database.transaction() as session:
+        later, earlier = session.get_one(Ticket, made.ticket_id), session.get_one(Ticket, made.other_id)
+        assert (later.state, later.parent_id) == ("merged", earlier.id)
+        assert [event.kind for event in later.events] == ["reconsider", "merge"]
+        assert [event.kind for event in earlier.events] == ["merged_in"]
+        assert duplicates.open_suggestions(session, REVIEWER, limit=5) == []
+        with pytest.raises(ConflictError):
+            dismiss(session, made.id, viewer=REVIEWER, now=NOW)
+
+
+def test_only_who_may_merge_accepts_and_only_where_the_state_allows(database: Database, settings: Settings) -> None:
+    made, desk = suggested(database, state="handling"), load_desk(settings)
+    with database.transaction() as session:
+        with pytest.raises(ConflictError):
+            accept(session, made.id, viewer=REVIEWER, actor=Actor("rita", "reviewer"), desk=desk, now=NOW)
+        with pytest.raises(ForbiddenError):
+            accept(session, made.id, viewer=REVIEWER, actor=Actor("vera", "viewer"), desk=desk, now=NOW)
+        dismiss(session, made.id, viewer=REVIEWER, now=NOW)
+        with pytest.raises(ConflictError):
+            accept(session, made.id, viewer=REVIEWER, actor=Actor("rita", "reviewer"), desk=desk, now=NOW)
