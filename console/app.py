@@ -2,10 +2,12 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from asr.engines.loading import read_model_info
@@ -106,9 +108,16 @@ def create_app(context: ConsoleContext) -> FastAPI:
         mounted.append((OPEN311_PATH, create_open311(context.settings)))
     for path, part in mounted:
         share(part, app)
-        app.mount(path, part)
+        app.router.routes.append(_mount(path, part))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
+
+
+def _mount(path: str, part: FastAPI) -> Mount:
+    """A part with everything below its path: also addresses with a line break, which a plain mount leaves to us."""
+    route = Mount(path, app=part)
+    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+    return route
 
 
 def uses_demo_model(settings: Settings) -> bool:

@@ -499,7 +499,7 @@ class ApiSettings(Section):
     )
     page_size: int = Field(50, ge=1, le=1000, description="tickets on a page, where the request does not say")
     max_page_size: int = Field(200, ge=1, le=1000, description="most tickets on a page")
-    max_body_bytes: int = Field(65_536, ge=1024, le=16 << 20, description="largest body of a request")
+    max_body_bytes: int = Field(1 << 18, ge=1024, le=16 << 20, description="largest body of a request")
     idempotency_hours: float = Field(24.0, gt=0, description="how long a request is known by its Idempotency-Key")
     calendar_events: int = Field(500, ge=1, le=5000, description="deadlines in a calendar feed, the first due")
 

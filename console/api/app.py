@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 
 from console.api import catalogue, changes, docs, problems, tickets
@@ -33,6 +33,7 @@ def create_api(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        dependencies=[Depends(problems.refuse_unknown)],
         responses=documented(401, 403, 422, 429, 500, 503),
         max_body_size=FRAMEWORKS_LIMIT,
         middleware=[Middleware(BodyLimit, max_bytes=settings.api.max_body_bytes, refuse=problems.refused)],

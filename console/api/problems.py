@@ -2,6 +2,7 @@
 
 import logging
 import re
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -137,6 +138,18 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+def refuse_unknown(request: Request) -> None:
+    """A dependency: raises `RequestValidationError` for a parameter that the operation does not have, since a misspelt
+    one would do nothing and nobody would notice."""
+    operation = _described(request).get(request.method.lower())
+    if operation is None:
+        return
+    known = {item["name"] for item in operation.get("parameters", []) if item["in"] == "query"}
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise RequestValidationError([{"loc": ("query", name), "type": "extra_forbidden"} for name in unknown])
+
+
 def status_of_problem(error: HotlineError) -> int:
     """The HTTP status of an expected error."""
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), status_of(error))
@@ -203,11 +216,19 @@ def refused(request: Request, error: Exception) -> JSONResponse:
 
 def _methods(request: Request) -> str:
     """What an address takes; the framework tells it of the first operation alone."""
+    return ", ".join(sorted(method.upper() for method in _described(request))) or "GET"
+
+
+def _described(request: Request) -> dict[str, Any]:
+    """What the OpenAPI document says of the request's address: method -> operation; empty for one it does not have."""
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    for template, operations in request.app.openapi()["paths"].items():
-        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
-            return ", ".join(sorted(method.upper() for method in operations))
-    return "GET"
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    return next((item for template, item in paths.items() if _pattern(template).fullmatch(path)), {})
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{[^}]+\}", "[^/]+", template))
 
 
 def _invalid_request(_request: Request, error: Exception) -> JSONResponse:

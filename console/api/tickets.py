@@ -136,9 +136,10 @@ def read_events(request: Request, client: auth.Reader, number: schemas.Number) -
 
 @router.get("/{number}/evidence", summary="自动要素的依据", responses=documented(404))
 def read_evidence(request: Request, client: auth.Reader, number: schemas.Number) -> list[schemas.EvidenceOut]:
-    """Why each automatic field has its value."""
+    """Why each automatic field has its value; of who stays anonymous nothing is told."""
     with context_of(request).database.reading() as session:
-        return [views.evidence(item) for item in visible(session, client, number).evidence]
+        ticket = visible(session, client, number)
+        return [views.evidence(item) for item in ticket.evidence if views.may_tell(ticket, item.field)]
 
 
 @router.get("/{number}/transcript", summary="通话转写", responses=documented(404))

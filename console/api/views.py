@@ -5,10 +5,13 @@ from asr.models import Transcript
 from console import views
 from console.api import schemas
 from tickets.command_rules import RULES
+from tickets.extraction import PERSONAL
 from tickets.intake import ANONYMOUS
 from tickets.lifecycle import Command, State
 from tickets.models import Evidence, Ticket, TicketEvent, Unit
 from tickets.roles import Role
+
+_WHO = frozenset({"caller_name", "phone", *PERSONAL})
 
 
 def summary(ticket: Ticket) -> schemas.TicketSummary:
@@ -76,8 +79,17 @@ def detail(ticket: Ticket, *, merged_into: str | None, full: bool) -> schemas.Ti
     )
 
 
+def may_tell(ticket: Ticket, field: str) -> bool:
+    """Whether a field is told without a reason: nothing that says who an anonymous petitioner is."""
+    return field not in _WHO or not _anonymous(ticket)
+
+
+def _anonymous(ticket: Ticket) -> bool:
+    return ticket.anonymous or ANONYMOUS in ticket.flags
+
+
 def _caller(ticket: Ticket, *, full: bool) -> schemas.Petitioner:
-    anonymous = ticket.anonymous or ANONYMOUS in ticket.flags
+    anonymous = _anonymous(ticket)
     told = full or not anonymous
     return schemas.Petitioner(
         kind=ticket.caller_kind,

@@ -282,6 +282,14 @@ async def test_text_that_a_database_refuses_is_refused(context: ConsoleContext) 
         assert answer.status_code == 400 or context.database.url.startswith("sqlite")
 
 
+async def test_the_longest_text_fits_however_it_is_written(context: ConsoleContext) -> None:
+    body = json.dumps({**NEW, "content": "𠮷" * 10_000})  # twelve bytes a character
+    async with program(context, make_key(context)) as client:
+        answer = await client.post("/api/v1/tickets", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 201, answer.text
+        assert len((await client.get(answer.headers["location"])).json()["content"]) == 10_000
+
+
 async def test_evidence_is_kept_of_what_was_found_alone(context: ConsoleContext) -> None:
     before = count(context, Evidence)
     given = {**NEW, "category": "市政园林/路灯", "title": "路灯不亮", "place": "永宁镇"}

@@ -117,6 +117,9 @@ async def test_of_who_stays_anonymous_nothing_is_told(context: ConsoleContext) -
     async with program(context, make_key(context)) as client:
         caller = (await client.get(TICKET)).json()["caller"]
         assert (caller["name"], caller["phone"], caller["anonymous"]) == ("", "", True)
+        proofs = {item["field"] for item in (await client.get(f"{TICKET}/evidence")).json()}
+        assert "category" in proofs
+        assert not proofs & {"caller_name", "phone"}
         told = (await client.get(TICKET, params={"unmask": "法院调取"})).json()["caller"]
         assert told["phone"] == PHONE
 
@@ -204,13 +207,16 @@ async def test_nobody_finds_hidden_numbers_by_searching(context: ConsoleContext,
 
 
 async def test_errors_name_each_wrong_field_and_repeat_nothing_of_it(context: ConsoleContext) -> None:
-    wrong = {"limit": "0", "created_from": "1767576600", "stat": "13800138000", "tier": "13800138000"}
+    wrong = {"limit": "0", "created_from": "1767576600", "tier": "13800138000", "flag": "13800138000"}
     async with program(context, make_key(context)) as client:
         answer = await client.get(LIST, params=wrong)
         assert_problem(answer, 422)
         assert {item["field"] for item in answer.json()["errors"]} == set(wrong)
         assert PHONE not in answer.text
         assert_problem(await client.get(f"{LIST}/13800138000"), 422)
+        assert_problem(await client.get(f"{LIST}/a%0Ab"), 422)
+        for path in (LIST, TICKET):  # a misspelt parameter would do nothing and nobody would notice
+            assert_problem(await client.get(path, params={"unmsk": "核对"}), 422)
         assert_problem(await client.get(f"{LIST}/YQ20260105999999"), 404)
         assert_problem(await client.get("/api/v1/nothing"), 404)
         refused = await client.delete(LIST)
@@ -293,10 +299,10 @@ async def test_a_body_that_is_too_large_is_refused_whether_it_was_announced_or_n
     context: ConsoleContext, announced: bool
 ) -> None:
     async def pieces():  # type: ignore[no-untyped-def]
-        for _ in range(70):
+        for _ in range(270):
             yield b"x" * 1024
 
-    body = b"x" * 70 * 1024 if announced else pieces()
+    body = b"x" * 270 * 1024 if announced else pieces()
     headers = {"Content-Type": "application/json"}
     async with program(context, make_key(context)) as client:
         answer = await client.post(f"{TICKET}/commands", content=body, headers=headers)

@@ -106,7 +106,7 @@ async def test_documents_are_of_the_standards_form(
     check(await client.delete(f"{BASE}/requests.{form}"), "errors", 405)
     check(await client.post(f"{BASE}/requests.{form}", data=REPORT), "errors", 403)
     check(await client.get(f"{BASE}/services.{form}?jurisdiction_id=other"), "errors", 404)
-    check(await client.post(f"{BASE}/requests.{form}", content=b"x" * 70_000), "errors", 413)
+    check(await client.post(f"{BASE}/requests.{form}", content=b"x" * 300_000), "errors", 413)
 
 
 async def test_another_format_is_not_there(client: httpx.AsyncClient) -> None:
