@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
 
 from asr.masking import mask_numbers
 from console import labels
@@ -13,7 +13,7 @@ from tickets.lifecycle import TRANSITIONS, Command, State, allowed_commands
 from tickets.models import Ticket, Unit
 from tickets.roles import Actor
 
-Kind = Literal["text", "area", "choice", "unit", "units", "tick", "money", "names"]
+Kind = Literal["text", "area", "choice", "unit", "units", "tick", "money", "names", "hidden"]
 Options = tuple[tuple[str, str], ...]
 YES_NO: Options = (("yes", "是"), ("no", "否"))
 RETURN_CODES: Options = (
@@ -37,7 +37,7 @@ BASES: Options = (
 
 @dataclass(frozen=True)
 class Input:
-    """One thing that a form asks. `value`: what it begins with."""
+    """One thing that a form asks. `value`: what it begins with; of several units their codes, with commas."""
 
     name: str
     label: str
@@ -78,6 +78,7 @@ INPUTS: Mapping[Command, tuple[Input, ...]] = {
         Input("unit", "主办单位", "unit", required=True),
         Input("co_units", "协办单位", "units"),
         Input("basis", "派单依据", "choice", BASES, required=True, value="direct"),
+        Input("suggested", "", "hidden"),
     ),
     Command.SIGN_IN: (Input("handler", "承办人", hint="不填即为您本人"),),
     Command.ASK_RETURN: (Input("code", "退单理由", "choice", RETURN_CODES, required=True),),
@@ -136,18 +137,50 @@ INPUTS: Mapping[Command, tuple[Input, ...]] = {
 }
 
 
+class Advice(Protocol):
+    """What is read of a suggestion whom to send a ticket to."""
+
+    @property
+    def unit(self) -> str: ...
+
+    @property
+    def co_codes(self) -> tuple[str, ...]: ...
+
+    @property
+    def basis(self) -> str: ...
+
+
 def offered(
-    ticket: Ticket, actor: Actor, *, units: Sequence[Unit], categories: Iterable[str], masked: bool
+    ticket: Ticket,
+    actor: Actor,
+    *,
+    units: Sequence[Unit],
+    categories: Iterable[str],
+    masked: bool,
+    advice: Advice | None = None,
 ) -> list[CommandForm]:
     """The commands that this person may give this ticket now, those that move it on first. `masked`: personal numbers
-    are hidden from him, so that texts which hold one are not offered for correction."""
+    are hidden from him, so that texts which hold one are not offered for correction; `advice`: what the form of the
+    dispatch begins with."""
     forms = [
         _form(command, ticket, actor, units, categories, masked=masked)
         for command in allowed_commands(State(ticket.state))
         if may_give(command, ticket, actor)
     ]
     forms = [form for form in forms if all(item.options or item.kind != "choice" for item in form.inputs)]
+    if advice is not None:
+        forms = [_advised(form, advice) if form.command is Command.DISPATCH else form for form in forms]
     return sorted(forms, key=lambda form: not form.moves)
+
+
+def _advised(form: CommandForm, advice: Advice) -> CommandForm:
+    values = {
+        "unit": advice.unit,
+        "co_units": ",".join(advice.co_codes),
+        "basis": advice.basis,
+        "suggested": advice.unit,
+    }
+    return replace(form, inputs=tuple(replace(item, value=values.get(item.name, item.value)) for item in form.inputs))
 
 
 def may_give(command: Command, ticket: Ticket, actor: Actor) -> bool:

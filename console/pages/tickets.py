@@ -132,7 +132,7 @@ def show_ticket(
         full = auth.sees_numbers(session, context, principal, number)
         call = repository.call_with_recording(session, ticket.call_id) if ticket.call_id else None
         transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
-        units = all_units(session)
+        units, advice = all_units(session), advice_for(session, context, principal, ticket)
         names = {unit.code: unit.name for unit in units}
         values = {
             "ticket": views.ticket_row(ticket),
@@ -140,7 +140,7 @@ def show_ticket(
             "type": ticket.type,
             "channel": ticket.channel,
             "content": ticket.content if full else mask_numbers(ticket.content),
-            "advice": advice_for(session, context, principal, ticket),
+            "advice": advice,
             "facts": views.facts(ticket, masked=not full),
             "handling": handling.handled(ticket, units=names, masked=not full),
             "steps": handling.history(ticket.events, units=names, masked=not full),
@@ -160,6 +160,7 @@ def show_ticket(
                 units=units,
                 categories=site.taxonomy.categories,
                 masked=not full,
+                advice=advice[0] if advice else None,
             ),
             "version": ticket.version,
             "command_key": secrets.token_hex(12),

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import pytest
 from ticket_people import ADMIN, DISPATCHER, HANDLER, HEAD, LEADER, SUPERVISOR, TOWN
 
@@ -58,6 +60,23 @@ def test_what_moves_the_ticket_on_stands_first() -> None:
 
 def test_only_units_that_are_active_are_offered() -> None:
     assert field(forms(ticket(), DISPATCHER)[Command.DISPATCH], "unit").options == ((TOWN, "张山营镇"),)
+
+
+@dataclass(frozen=True)
+class Advice:
+    unit: str = TOWN
+    co_codes: tuple[str, ...] = ("a", "b")
+    basis: str = "catalogue"
+
+
+def test_the_dispatch_begins_with_what_is_suggested_and_says_so() -> None:
+    (form,) = [
+        form
+        for form in offered(ticket(), DISPATCHER, units=UNITS, categories=[], masked=True, advice=Advice())
+        if form.command is Command.DISPATCH
+    ]
+    begun = {item.name: item.value for item in form.inputs}
+    assert begun == {"unit": TOWN, "co_units": "a,b", "basis": "catalogue", "suggested": TOWN}
 
 
 def test_a_text_with_a_hidden_number_is_not_offered_for_correction() -> None:
