@@ -18,7 +18,7 @@ from console.command_forms import offered
 from console.context import ConsoleContext, client_address, context_of
 from console.deadline import deadline
 from console.hearing import hidden_spans
-from console.pages import reviews
+from console.pages import related, reviews
 from console.permissions import Permission
 from console.rendering import render
 from console.repository import Cursor, TicketFilter
@@ -166,6 +166,7 @@ def show_ticket(
             "command_key": secrets.token_hex(12),
             "unmasked": full,
             "unmask_minutes": round(context.settings.console.unmask_minutes),
+            **related.page_values(session, request, principal, ticket),
             **reviews.page_values(session, context, principal, number, transcript, queue),
         }
         if transcript is not None and transcript.demo_model:

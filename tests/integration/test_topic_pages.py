@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from console_browser import Browser, add_users, browse, make_context
+from sqlalchemy import select
 
 from console.charts import spark_line
 from console.context import ConsoleContext
@@ -14,6 +15,7 @@ from demo.matters import complain
 from hotline.db import Database
 from hotline.settings import Settings
 from hotline.settings_sections import PACKAGE_ROOT, TopicSettings
+from tickets.duplicate_jobs import suggest
 from tickets.knowledge import Snippet, load_snippets
 from tickets.knowledge_repository import import_snippets
 from tickets.models import Ticket
@@ -136,3 +138,44 @@ def test_a_spark_line_stays_in_its_box() -> None:
             x, y = map(float, point.split(","))
             assert 0 <= x <= 140
             assert 0 <= y <= 32
+
+
+async def test_a_ticket_shows_what_fits_and_its_duplicates_until_they_are_decided(
+    context: ConsoleContext, viewer: Browser
+) -> None:
+    fill(context)
+    now = context.clock.now()
+    with context.database.transaction() as session:
+        for number in (1, 2, 3):
+            session.add(
+                Ticket(
+                    number=f"YQ{number:014}",
+                    lookup_code="000000",
+                    state="to_dispatch",
+                    channel="phone",
+                    title="路灯不亮，电话13800138000",
+                    content="川北小区三号楼前面一排路灯都不亮",
+                    category="市政园林/路灯",
+                    place="儒林街道",
+                    created_at=now,
+                    updated_at=now,
+                )
+            )
+        session.flush()
+        suggest(session, 2, settings=context.settings.duplicates, now=now)
+    page = (await viewer.get(f"/tickets/YQ{2:014}")).text
+    assert "可能重复" in page
+    assert "路灯不亮的登记要点" in page
+    assert "13800138000" not in page
+    assert "不是同一件事" not in page, "a viewer merges nothing"
+    assert (await viewer.post(f"/tickets/YQ{2:014}/duplicates/1/dismiss")).status_code == 403
+    assert (await viewer.post(f"/tickets/YQ{2:014}/duplicates/1/accept")).status_code == 403
+    async with browse(context) as reviewer:
+        await reviewer.sign_in("reviewer")
+        assert "不是同一件事" in (await reviewer.get(f"/tickets/YQ{2:014}")).text
+        assert (await reviewer.post(f"/tickets/YQ{2:014}/duplicates/1/dismiss")).status_code == 303
+        assert (await reviewer.post(f"/tickets/YQ{2:014}/duplicates/2/accept")).status_code == 303
+        assert "可能重复" not in (await reviewer.get(f"/tickets/YQ{2:014}")).text
+        assert (await reviewer.post(f"/tickets/YQ{2:014}/duplicates/{2**40}/dismiss")).status_code == 404
+    with context.database.reading() as session:
+        assert sorted(session.scalars(select(Ticket.state))) == ["merged", "to_dispatch", "to_dispatch"]
