@@ -38,6 +38,10 @@ class Text:
     body: str
     title: str = ""
 
+    @cached_property
+    def _normal(self) -> tuple[str, str]:
+        return normal(self.title[:MAX_TITLE]), normal(self.body[:MAX_BODY])
+
 
 def normal(text: str) -> str:
     """One spelling of width and case, no spaces, every number 0: what n-grams are taken from."""
@@ -46,12 +50,12 @@ def normal(text: str) -> str:
 
 def title_of(text: Text) -> str:
     """The title's normal form."""
-    return normal(text.title[:MAX_TITLE])
+    return text._normal[0]
 
 
 def body_of(text: Text) -> str:
     """The body's normal form."""
-    return normal(text.body[:MAX_BODY])
+    return text._normal[1]
 
 
 def grams(text: str) -> Counter[str]:
