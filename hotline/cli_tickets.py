@@ -3,6 +3,7 @@
 import getpass
 import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,7 +76,7 @@ def tickets_import(
     from hotline.wiring.database import open_database
     from tickets.datafile import load_data_file
     from tickets.old_ticket_service import import_old_tickets
-    from tickets.old_tickets import OldMapping, columns_of, parse_old_tickets
+    from tickets.old_tickets import LONGEST_TEXT, OldMapping, columns_of, parse_old_tickets
     from tickets.service import load_site_data
     from tickets.sheets import read_sheet
     from tickets.unit_repository import all_units
@@ -87,7 +88,8 @@ def tickets_import(
         data = file.read_bytes()
     except OSError as error:
         raise InvalidInputError(f"{file}: {error.strerror}") from error
-    sheet = read_sheet(data, columns_of(mapped), import_bounds(settings.tickets), others=True)
+    bounds = replace(import_bounds(settings.tickets), cell=LONGEST_TEXT)
+    sheet = read_sheet(data, columns_of(mapped), bounds, others=True)
     with closing(open_database(settings)) as database, database.transaction() as session:
         given = parse_old_tickets(
             sheet,

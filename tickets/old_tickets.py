@@ -66,6 +66,7 @@ _TIMES = ("created_at", "dispatched_at", "signed_at", "closed_at")
 _SERIAL = re.compile(r"[0-9]{5}(\.[0-9]+)?")
 _EXCEL_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001 - a local time, placed in the zone below
 FIRST_YEAR = 1990
+LONGEST_TEXT = 10_000
 
 
 class OldDefaults(Table):

@@ -33,11 +33,12 @@ _TEXT = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f]*")
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is read at most: bytes of the file, bytes of it unpacked, lines with content."""
+    """What is read at most: bytes of the file, bytes of it unpacked, lines with content, characters of a cell."""
 
     file_bytes: int
     unpacked_bytes: int
     rows: int
+    cell: int = MAX_CELL
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def read_sheet(data: bytes, columns: Sequence[Column], bounds: Bounds, *, others
     if data.startswith(OLD_EXCEL_MAGIC):
         raise InvalidInputError("这是旧式 Excel 文件（.xls）或加密的工作簿", hint="另存为 .xlsx 或 CSV UTF-8，再导入")
     faults: list[Fault] = []
-    rows = _xlsx_rows(data, bounds, faults) if data.startswith(XLSX_MAGIC) else _csv_rows(data, faults)
+    rows = _xlsx_rows(data, bounds, faults) if data.startswith(XLSX_MAGIC) else _csv_rows(data, bounds, faults)
     header, records = _records(rows, columns, bounds.rows, others)
     below = (fault for fault in faults if fault.line >= header)  # a title may be as it likes
     return Sheet(records, tuple(sorted(below, key=lambda fault: fault.line)))
@@ -122,13 +123,13 @@ def closest(name: str, known: Iterable[str]) -> str:
     return found[0] if found else ""
 
 
-def _csv_rows(data: bytes, faults: list[Fault]) -> Iterator[tuple[int, list[str]]]:
+def _csv_rows(data: bytes, bounds: Bounds, faults: list[Fault]) -> Iterator[tuple[int, list[str]]]:
     text = decode(data)
     first = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in first else ",", strict=True)
     try:
         for cells in reader:
-            yield reader.line_num, [_clean(cell, reader.line_num, faults) for cell in cells[:MAX_COLUMNS]]
+            yield reader.line_num, [_clean(cell, reader.line_num, bounds, faults) for cell in cells[:MAX_COLUMNS]]
     except csv.Error as error:
         faults.append(Fault(reader.line_num, f"表格格式有误：{error}"))
 
@@ -162,7 +163,7 @@ def _xlsx_cells(data: bytes, bounds: Bounds, faults: list[Fault]) -> Iterator[tu
             width -= 1
         if width or merged.reaches(line):
             given += 1
-            yield line, merged.fill(line, [_cell(cell, line, faults) for cell in cells[:width]], faults)
+            yield line, merged.fill(line, [_cell(cell, line, bounds, faults) for cell in cells[:width]], faults)
         if given > bounds.rows + HEADER_WITHIN:  # too many, which `_records` says
             break
 
@@ -202,7 +203,7 @@ class _Merged:
         return cells
 
 
-def _cell(cell: Any, line: int, faults: list[Fault]) -> str:
+def _cell(cell: Any, line: int, bounds: Bounds, faults: list[Fault]) -> str:
     value = cell.value
     if value is None:
         return ""
@@ -219,13 +220,13 @@ def _cell(cell: Any, line: int, faults: list[Fault]) -> str:
         return str(int(value))
     if isinstance(value, datetime):
         return value.date().isoformat() if value.time() == datetime.min.time() else value.isoformat(sep=" ")
-    return _clean(value.isoformat() if isinstance(value, date) else str(value), line, faults)
+    return _clean(value.isoformat() if isinstance(value, date) else str(value), line, bounds, faults)
 
 
-def _clean(text: str, line: int, faults: list[Fault]) -> str:
+def _clean(text: str, line: int, bounds: Bounds, faults: list[Fault]) -> str:
     text = " ".join(text.split())
-    if len(text) > MAX_CELL or not _TEXT.fullmatch(text):
-        faults.append(Fault(line, f"有超过 {MAX_CELL} 字或带控制字符的单元格"))
+    if len(text) > bounds.cell or not _TEXT.fullmatch(text):
+        faults.append(Fault(line, f"有超过 {bounds.cell} 字或带控制字符的单元格"))
         return ""
     return text
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from hotline.errors import InvalidInputError
 from tickets.lifecycle import State
-from tickets.old_tickets import OldMapping, OldTicket, OldTickets, columns_of, parse_old_tickets
+from tickets.old_tickets import LONGEST_TEXT, OldMapping, OldTicket, OldTickets, columns_of, parse_old_tickets
 from tickets.sheets import Bounds, Record, Sheet, read_sheet, write_csv, write_xlsx
 
 ZONE, NOW = ZoneInfo("Asia/Shanghai"), datetime(2026, 1, 5, tzinfo=UTC)
-BOUNDS = Bounds(1 << 20, 1 << 24, 100)
+BOUNDS = Bounds(1 << 20, 1 << 24, 100, cell=LONGEST_TEXT)
 HEADERS = {
     "number": "工单编号",
     "created_at": "受理时间",
@@ -138,6 +138,12 @@ def test_a_number_that_comes_twice_is_refused_the_second_time() -> None:
 def test_a_unit_or_category_that_the_site_lost_is_refused() -> None:
     for options, why in (({"units": set()}, "没有代码为 yn"), ({"categories": set()}, "没有类别")):
         assert why in parse({}, **options).refused[0].message
+
+
+def test_a_long_account_is_taken_and_one_without_end_refused() -> None:
+    found = parse({"number": "long", "content": "路" * LONGEST_TEXT}, {"content": "路" * (LONGEST_TEXT + 1)})
+    assert [len(ticket.fields["content"]) for ticket in found.tickets] == [LONGEST_TEXT]
+    assert [fault.line for fault in found.refused] == [3]
 
 
 def test_a_formula_is_refused_with_its_line() -> None:
