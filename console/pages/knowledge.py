@@ -48,7 +48,9 @@ def list_knowledge(
         "categories": groups,
         "state": state,
         "states": STATES,
-        "scripts": [] if text or category or state else list(request.app.state.scripts.values()),
+        "scripts": []
+        if text or category or state
+        else [each.filled({"site": context.settings.site_name}) for each in request.app.state.scripts.values()],
     }
     return render(request, "knowledge.html", values)
 
