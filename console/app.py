@@ -31,6 +31,7 @@ from console.pages import (
     live,
     notices,
     recordings,
+    reports,
     related,
     reviews,
     search,
@@ -97,6 +98,7 @@ def create_app(context: ConsoleContext) -> FastAPI:
         recordings,
         notices,
         figures,
+        reports,
         audit,
         calendar,
     ):

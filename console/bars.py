@@ -49,7 +49,7 @@ def columns(title: str, names: Sequence[str], counts: Sequence[int]) -> Columns:
         tuple(
             Column(
                 name=name,
-                label=name if index % every == 0 else "",
+                label=name if index % every == 0 and EDGE + step * (index + 0.5) < WIDTH - 2 * EDGE else "",
                 count=count,
                 x=EDGE + step * index + step * 0.15,
                 y=HEIGHT - FOOT - room * count / top,

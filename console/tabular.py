@@ -108,8 +108,8 @@ def as_xlsx(tables: Sequence[Table]) -> bytes:
                 _write(sheet.cell(line, column), value)
         sheet.freeze_panes = sheet.cell(first + 1, 2 if len(table.columns) > 2 else 1)
         for column, name in enumerate(table.columns, start=1):
-            longest = max((_width(str(row[column - 1])) for row in table.rows), default=0)
-            sheet.column_dimensions[get_column_letter(column)].width = min(60, max(_width(name), longest) + 3)
+            longest = max((text_width(str(row[column - 1])) for row in table.rows), default=0)
+            sheet.column_dimensions[get_column_letter(column)].width = min(60, max(text_width(name), longest) + 3)
     if not tables:
         book.create_sheet("无数据")
     out = io.BytesIO()
@@ -157,5 +157,6 @@ def _sheet_name(title: str, taken: set[str]) -> str:
     return name
 
 
-def _width(text: str) -> int:
+def text_width(text: str) -> int:
+    """How wide a text is, in Latin letters."""
     return sum(2 if ord(letter) > 0x2E7F else 1 for letter in text)

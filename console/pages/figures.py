@@ -99,7 +99,7 @@ def show_rates(
     context = context_of(request)
     _check_variant(variant)
     with context.database.reading() as session:
-        view = _rates(session, context, period, publication)
+        view = rates_view(session, context, period, publication)
         listed = publications(session)
         unit = own_unit(principal)
         tables = _tables(view, variant, unit)
@@ -131,7 +131,7 @@ def export_rates(
     context = context_of(request)
     _check_variant(variant)
     with context.database.reading() as session:
-        view = _rates(session, context, period, publication)
+        view = rates_view(session, context, period, publication)
         tables = _tables(view, variant, own_unit(principal))
     return _file(request, principal, ending, f"rates-{view.period.name}-{variant}", list(tables.values()))
 
@@ -194,7 +194,8 @@ def _verdicts(
     return formula, span, unit, [explain(case, formula, span, context.settings.zone) for case in cases]
 
 
-def _rates(session: Session, context: ConsoleContext, period: str, publication: int) -> RatesView:
+def rates_view(session: Session, context: ConsoleContext, period: str, publication: int) -> RatesView:
+    """What was published under that number; 0: the draft of the period, or what the rows say now."""
     if publication:
         found = publication_by_id(session, publication)
         span = RatePeriod(found.period, found.period_begin, found.period_end)
