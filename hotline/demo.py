@@ -30,6 +30,7 @@ import numpy as np
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
+from sqlalchemy.orm import Session
 
 from asr.masking import mask_phone
 from asr.scoring import cer
@@ -49,6 +50,9 @@ from hotline.supervisor import Supervisor
 from ivr.journal import JOURNAL_SUFFIX
 from recordings.repository import find_call, find_recording
 from recordings.store import open_store
+from tickets.dispatching import advise
+from tickets.examples import import_examples
+from tickets.models import Ticket
 from tickets.repository import ticket_of_call
 
 CALLER_NUMBER = "13800138000"
@@ -219,6 +223,7 @@ def _add_account(settings: Settings) -> str:
             password=password,
             now=datetime.now(UTC),
         )
+        import_examples(session, settings, actor="demo", now=datetime.now(UTC))
     return password
 
 
@@ -381,6 +386,7 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
                 "caller": ticket.caller_name,
                 "phone": ticket.phone,
                 "place": ticket.place,
+                "suggested_unit": _suggested(session, ticket, settings),
             },
             "timing": {"hangup_to_ticket_ms": waited},
             "targets": {"hangup_to_ticket_ms": target(waited, TICKET_LIMIT_MS, "ms")},
@@ -402,6 +408,12 @@ def _check(demo: Demo, caller: str, sent: Path) -> tuple[dict[str, Any], list[st
     if not match.exact:
         problems.append(f"录音的来电声道与发送的不同（一致率 {match.ratio:.4f}）")
     return result, problems
+
+
+def _suggested(session: Session, ticket: Ticket, settings: Settings) -> str:
+    """The name of the unit that the ticket should go to, empty without one."""
+    advice = advise(session, ticket, settings=settings.tickets, now=datetime.now(UTC))
+    return advice.names[advice.first.unit] if advice.first else ""
 
 
 def _reference_text(caller: str) -> str | None:
@@ -431,6 +443,7 @@ def _show_card(result: dict[str, Any], demo: Demo, screen: Console) -> None:
         ("等级", tier or "待定"),
         ("诉求人", f"{ticket['caller'] or '未知'}   {mask_phone(ticket['phone'])}"),
         ("地点", ticket["place"] or "未知"),
+        ("建议派往", ticket["suggested_unit"] or "由派单员决定"),
         ("转写", text["text"] + error),
         ("录音", "来电声道逐样本一致" if result["recording"]["caller_channel_exact"] else "[red]与发送的不同[/]"),
         ("用时", f"挂机到成单 {result['timing']['hangup_to_ticket_ms']} 毫秒"),
