@@ -44,6 +44,7 @@ from hotline.settings_sections import (
     DialPlanSettings,
     DuplicateSettings,
     ExtensionSettings,
+    FieldSettings,
     FigureSettings,
     FlowSettings,
     LimitSettings,
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     recordings: RecordingSettings = RecordingSettings()
     asr: AsrSettings = AsrSettings()
     tickets: TicketSettings = TicketSettings()
+    field: FieldSettings = FieldSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
     topics: TopicSettings = TopicSettings()
     surveys: SurveySettings = SurveySettings()

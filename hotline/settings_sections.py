@@ -407,6 +407,26 @@ class DuplicateSettings(Section):
     max_suggestions: int = Field(5, ge=1, le=50, description="suggestions for a new ticket")
 
 
+class FieldSettings(Section):
+    """Work on the spot: photos and files of a ticket, the page for phones, links for crews without an account."""
+
+    max_file_bytes: int = Field(32 << 20, ge=1 << 16, le=1 << 30, description="largest photo, video or file")
+    max_files: int = Field(60, ge=1, le=1000, description="photos and files of one ticket")
+    max_pixels: int = Field(64_000_000, ge=1_000_000, le=170_000_000, description="largest photo, in pixels")
+    shown_px: int = Field(1600, ge=320, le=8000, description="longer side of the copy that people look at")
+    thumbnail_px: int = Field(320, ge=64, le=1000, description="longer side of the small copy")
+    public_url: str = Field(
+        "",
+        pattern=r"^(https://[^/?#\s]+(/[^?#\s]*)?)?$",
+        description="address at which phones reach the console; empty: as the person who makes a link reaches it",
+    )
+    link_hours: float = Field(72.0, gt=0, le=24 * 90, description="a link for a crew is good for so long")
+    max_links: int = Field(10, ge=1, le=100, description="links of one ticket that are good at the same time")
+    link_failures_per_minute: int = Field(10, ge=1, description="wrong links from one address; one more gets 429")
+    link_shows_phone: bool = Field(False, description="crews may call the caller; each time is logged")
+    link_submits: bool = Field(False, description="crews may hand in the result; else the unit's people do")
+
+
 class FigureSettings(Section):
     """Sums of days and drafts of the rates, kept by the worker."""
 

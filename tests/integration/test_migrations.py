@@ -15,6 +15,7 @@ import console.models  # noqa: F401
 import recordings.loose_files
 import recordings.models
 import recordings.retention_models  # noqa: F401
+import tickets.attachments.models
 import tickets.catalogue_models
 import tickets.duplicate_models
 import tickets.figure_models

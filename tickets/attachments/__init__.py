@@ -1,0 +1,1 @@
+"""Photos and files of a ticket: what they are, where they lie, who brought them."""
