@@ -28,11 +28,14 @@ from ivr.media.engine import NICE
 from ivr.menu.machine import load_flow
 from recordings.ffmpeg import check_encoder
 from recordings.keys import load_keys
+from tickets.classifier.site import chosen_version, load_chosen
+from tickets.classifier.store import ModelStore
 from tickets.notices import repository
 from tickets.notices.delivery import DeliveryState
 from tickets.notices.plan import load_plan
 from tickets.notices.site_channels import open_channels
 from tickets.notices.subscriptions import load_webhook_keys, webhook_key_path
+from tickets.taxonomy import load_taxonomy
 from tickets.working_time import load_working_time, unknown_years
 
 MIN_FREE_BYTES = 2 * 1024**3  # about 17 hours of stereo recordings
@@ -59,6 +62,7 @@ def examine(settings: Settings) -> list[Finding]:
         _prompts,
         _model,
         _second_model,
+        _classifier,
         _certificate,
         _broker,
         _database,
@@ -201,6 +205,20 @@ def _second_model(settings: Settings) -> Iterator[Finding]:
     if (path := settings.asr.second_pass_model_path) is not None and not settings.asr.second_pass_url:
         info = check_model(path, engine=settings.asr.second_pass_engine)
         yield Finding("ok", "第二遍识别模型", f"{info.name}（{info.engine}）")
+
+
+def _classifier(settings: Settings) -> Iterator[Finding]:
+    store = ModelStore(settings.data_dir)
+    version = chosen_version(settings, store)
+    if not version:
+        yield Finding("ok", "分类模型", "没有使用，类别由短语判断")
+        return
+    try:
+        load_chosen(store, version, load_taxonomy(settings.tickets.taxonomy_path).categories)
+    except HotlineError as error:
+        yield Finding("warning", "分类模型", f"{error.message}；类别暂由短语判断", error.hint)
+    else:
+        yield Finding("ok", "分类模型", version)
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:

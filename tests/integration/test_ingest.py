@@ -4,11 +4,13 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from classifier_site import letters
 from ingest_rig import CALL_ID, JOURNAL, Site, leave_call, make_site, snapshot
 from sqlalchemy import select
 
@@ -20,6 +22,8 @@ from hotline.errors import ConflictError, InvalidInputError, UnavailableError
 from hotline.settings import Settings
 from hotline.site_files import SiteFile
 from recordings.models import Call, Recording
+from tickets.classifier.store import ModelStore
+from tickets.classifier.training import Plan, learn_from_all, train
 from tickets.models import Ticket, TicketNumber
 from tickets.numbering import parse_number
 
@@ -67,6 +71,32 @@ def test_evidence_points_at_the_words_and_the_audio(site: Site) -> None:
     assert segment.speaker == "caller"
     phone = evidence["phone"]
     assert (phone.source, phone.segment_id, phone.start_ms) == ("caller_id", None, None)
+
+
+def test_a_trained_classifier_gives_the_category_and_its_evidence(site: Site, settings: Settings) -> None:
+    names = {
+        "市政/路灯": "市政园林/路灯",
+        "市政/井盖": "市政园林/排水井盖",
+        "劳动": "劳动社保/欠薪",
+        "医疗": "医疗民政/就医服务",
+    }
+    examples = [replace(example, label=names[example.label]) for example in letters(each=20)]
+    texts = [example.text for example in examples]
+    version = "20260101-000000"
+    model, _ = train(examples, learn_from_all(texts), words={}, background=texts, plan=Plan(0.5, 1), version=version)
+    store = ModelStore(settings.data_dir)
+    store.save(model, {})
+    store.use(version)
+    leave_call(site)
+    site.ingest()
+    ticket = site.ticket()
+    assert ticket is not None
+    (evidence,) = [item for item in ticket.evidence if item.field == "category"]
+    assert (ticket.category, evidence.value) == ("市政园林/路灯", "市政园林/路灯")
+    assert evidence.source == f"model {version}"
+    assert "路灯" in evidence.quote
+    assert 0.5 < evidence.confidence <= 1
+    assert evidence.start_ms is not None
 
 
 def test_running_again_changes_nothing(site: Site) -> None:

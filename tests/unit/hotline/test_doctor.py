@@ -344,3 +344,14 @@ def test_the_model_of_the_second_pass_is_named(quiet: Settings) -> None:
     findings = examine(changed(quiet, "asr", second_pass_model_path=BUNDLED_MODEL))
     (finding,) = [finding for finding in findings if finding.subject == "第二遍识别模型"]
     assert (finding.level, finding.message) == ("ok", "zh_tiny（vosk）")
+
+
+def test_a_classifier_that_cannot_be_read_is_a_warning(quiet: Settings) -> None:
+    def told(settings: Settings) -> Finding:
+        (finding,) = [one for one in examine(settings) if one.subject == "分类模型"]
+        return finding
+
+    assert told(quiet).level == "ok"
+    named = changed(quiet, "tickets", classifier="20260101-000000")
+    assert told(named).level == "warning"
+    assert "hotline classify" in told(named).hint
