@@ -55,21 +55,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
     retention = Retention(settings=settings, database=database, store=store, purge_log=purge_log, clock=clock)
     retention_jobs = RetentionJobs(retention, settings=settings, database=database, jobs=jobs, clock=clock)
     desk = load_desk(settings)
-    reminders = ReminderJobs(
-        database=database,
-        jobs=jobs,
-        bus=bus,
-        clock=clock,
-        desk=desk,
-        tell=partial(tell_reminder, plan=desk.notices),
-    )
+    tell = partial(tell_reminder, plan=desk.notices)
+    reminders = ReminderJobs(database=database, jobs=jobs, bus=bus, clock=clock, desk=desk, tell=tell)
     auto_dispatch = AutoDispatchJobs(database=database, jobs=jobs, bus=bus, clock=clock, desk=desk)
-    topic_jobs = TopicJobs(settings=settings, database=database, jobs=jobs, clock=clock)
-    functions |= topic_jobs.functions()
     duplicate_jobs = DuplicateJobs(settings=settings.duplicates, database=database, jobs=jobs, clock=clock)
-    figure_jobs = FigureJobs(settings=settings, database=database, jobs=jobs, desk=load_desk(settings), clock=clock)
+    topic_jobs = TopicJobs(settings=settings, database=database, jobs=jobs, clock=clock)
+    figure_jobs = FigureJobs(settings=settings, database=database, jobs=jobs, desk=desk, clock=clock)
     notice_jobs = NoticeJobs(settings=settings, database=database, jobs=jobs, clock=clock, stop=stop)
-    functions |= retention_jobs.functions() | notice_jobs.functions() | figure_jobs.functions()
+    functions |= topic_jobs.functions() | retention_jobs.functions() | notice_jobs.functions() | figure_jobs.functions()
     worker = jobs.run(functions, threads=WORKER_THREADS, urgent_threads=URGENT_THREADS)
     log.info("working on %s", ", ".join(sorted(functions)))
     next_sweep = 0.0
@@ -78,17 +71,17 @@ def run(settings: Settings, stop: threading.Event) -> None:
             bus.put_state("worker", settings.node, {"at": clock.now().isoformat()}, ttl_s=3 * HEARTBEAT_S)
             if clock.monotonic() >= next_sweep:
                 next_sweep = clock.monotonic() + SWEEP_S
-                sweep(
+                sweep(  # what has a deadline first
                     ticket_jobs.sweep_spool,
-                    duplicate_jobs.sweep,
-                    auto_dispatch.sweep,
-                    topic_jobs.sweep,
                     reminders.sweep,
+                    auto_dispatch.sweep,
                     survey_jobs.sweep,
                     notice_jobs.sweep,
+                    duplicate_jobs.sweep,
                     recording_jobs.sweep,
-                    retention_jobs.sweep,
                     figure_jobs.sweep,
+                    topic_jobs.sweep,
+                    retention_jobs.sweep,
                 )
         except UnavailableError as error:
             log.warning("waiting: %s", error)
