@@ -110,6 +110,7 @@ def sees_numbers(session: Session, context: ConsoleContext, principal: Principal
 
 
 Reader = Annotated[Principal, Depends(require(Permission.READ))]
+ContentReader = Annotated[Principal, Depends(require(Permission.CONTENT))]
 Listener = Annotated[Principal, Depends(require(Permission.HEAR))]
 
 

@@ -70,16 +70,16 @@ class Step:
 
 
 def history(
-    events: Sequence[TicketEvent], *, units: Mapping[str, str] | None = None, masked: bool = True
+    events: Sequence[TicketEvent], *, units: Mapping[str, str] | None = None, masked: bool = True, told: bool = True
 ) -> tuple[Step, ...]:
-    """The ticket's events, oldest first. `units`: the names of units by their codes."""
+    """The ticket's events, oldest first. `units`: the names of units by their codes. `told`: also what was said."""
     return tuple(
         Step(
             at=event.at,
             what=labels.label(labels.EVENT_KINDS, event.kind),
             actor=labels.label(labels.ACTORS, event.actor),
             reason=mask_numbers(event.reason) if masked else event.reason,
-            detail=_told(event, units or {}, masked=masked),
+            detail=_told(event, units or {}, masked=masked) if told else "",
         )
         for event in events
     )
@@ -94,8 +94,8 @@ class Handled:
     at: datetime | None = None
 
 
-def handled(ticket: Ticket, *, units: Mapping[str, str], masked: bool) -> tuple[Handled, ...]:
-    """Who works on it, what was done and when; only what there is."""
+def handled(ticket: Ticket, *, units: Mapping[str, str], masked: bool, told: bool = True) -> tuple[Handled, ...]:
+    """Who works on it, what was done and when; only what there is. `told`: also in words."""
     co_units = [units.get(link.unit, link.unit) for link in ticket.units if not link.lead]
     fee = "" if ticket.fee_cents is None else f"{ticket.fee_cents / 100:g} 元"
     texts = {
@@ -103,9 +103,9 @@ def handled(ticket: Ticket, *, units: Mapping[str, str], masked: bool) -> tuple[
         "协办单位": "、".join(co_units),
         "承办人": ticket.handler,
         "办理次数": f"第 {ticket.passes} 次" if ticket.passes > 1 else "",
-        "措施": ticket.measures,
-        "结果": ticket.result,
-        "答复": ticket.reply,
+        "措施": ticket.measures if told else "",
+        "结果": ticket.result if told else "",
+        "答复": ticket.reply if told else "",
         "收费": fee,
     }
     times = {

@@ -46,12 +46,12 @@ class Hearing:
 
 
 def hearing_of(session: Session, context: ConsoleContext, principal: auth.Principal, call_id: str) -> Hearing:
-    """What this person hears of a call. Raises `NotFoundError` where there is no recording, `ConflictError` where it
-    cannot be said what is to be hidden."""
-    call = repository.call_with_recording(session, call_id)
+    """What this person hears of a call. Raises `NotFoundError` where there is no recording for this person,
+    `ConflictError` where it cannot be said what is to be hidden."""
+    call = repository.call_with_recording(session, principal.viewer, call_id)
     if call is None or call.recording is None:
         raise NotFoundError("这通电话没有录音")
-    number = repository.ticket_number_of_call(session, call_id)
+    number = repository.ticket_number_of_call(session, principal.viewer, call_id)
     full = number is not None and auth.sees_numbers(session, context, principal, number)
     spans = () if full else hidden_spans(session, context, call)
     if spans is None:

@@ -8,7 +8,9 @@ from tickets.roles import Role
 class Permission(StrEnum):
     """One right."""
 
-    READ = "read"  # tickets, transcripts and live captions, personal numbers masked
+    READ = "read"  # tickets: how each stands and what was done; which ones, `tickets.access` says
+    CONTENT = "content"  # what people told, in tickets, transcripts and searches; personal numbers masked
+    LIVE = "live"  # calls in progress and their captions: nobody knows yet whose they are
     HEAR = "hear"  # play a recording; logged
     EDIT = "edit"  # correct and confirm transcripts; each version says who made it
     UNMASK = "unmask"  # see personal numbers of one ticket for a while, with a reason; logged
@@ -20,21 +22,19 @@ class Permission(StrEnum):
     CATALOGUE = "catalogue"  # see who handles what, and put a new catalogue in force; logged
 
 
+_INSIDE = frozenset({Permission.READ, Permission.CONTENT, Permission.LIVE})
+_UNIT = frozenset({Permission.READ, Permission.CONTENT, Permission.HEAR, Permission.UNMASK, Permission.FIGURES})
+
 PERMISSIONS: dict[str, frozenset[Permission]] = {
-    Role.VIEWER: frozenset({Permission.READ}),
-    Role.OPERATOR: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK}),
-    Role.REVIEWER: frozenset(
-        {Permission.READ, Permission.HEAR, Permission.EDIT, Permission.UNMASK, Permission.FIGURES}
-    ),
-    Role.DISPATCHER: frozenset(
-        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.CATALOGUE, Permission.FIGURES}
-    ),
-    Role.UNIT_HANDLER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
-    Role.UNIT_HEAD: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
-    Role.LEADER: frozenset({Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.FIGURES}),
-    Role.SUPERVISOR: frozenset(
-        {Permission.READ, Permission.HEAR, Permission.UNMASK, Permission.HOLD, Permission.NOTICES, Permission.FIGURES}
-    ),
+    Role.VIEWER: _INSIDE,
+    Role.OPERATOR: _INSIDE | {Permission.HEAR, Permission.UNMASK},
+    Role.REVIEWER: _INSIDE | {Permission.HEAR, Permission.EDIT, Permission.UNMASK, Permission.FIGURES},
+    Role.DISPATCHER: _INSIDE | {Permission.HEAR, Permission.UNMASK, Permission.CATALOGUE, Permission.FIGURES},
+    Role.UNIT_HANDLER: _UNIT,
+    Role.UNIT_HEAD: _UNIT,
+    Role.LEADER: _INSIDE | {Permission.HEAR, Permission.UNMASK, Permission.FIGURES},
+    Role.SUPERVISOR: _INSIDE
+    | {Permission.HEAR, Permission.UNMASK, Permission.HOLD, Permission.NOTICES, Permission.FIGURES},
     Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT, Permission.FIGURES}),
     Role.ADMIN: frozenset(Permission),
 }

@@ -8,7 +8,9 @@ from sqlalchemy import ColumnElement, Exists, and_, delete, exists, func, insert
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from console.models import AuditEntry, LoginSession, User
+from hotline.errors import NotFoundError
 from recordings.models import Call
+from tickets.access import Viewer, calls_visible_to, visible_to
 from tickets.models import Ticket
 
 
@@ -113,9 +115,11 @@ class Cursor:
     ticket_id: int
 
 
-def ticket_page(session: Session, wanted: TicketFilter, *, after: Cursor | None, limit: int) -> Sequence[Ticket]:
+def ticket_page(
+    session: Session, viewer: Viewer, wanted: TicketFilter, *, after: Cursor | None, limit: int
+) -> Sequence[Ticket]:
     """The newest tickets first, those that follow `after`."""
-    query = select(Ticket).order_by(Ticket.created_at.desc(), Ticket.id.desc()).limit(limit)
+    query = select(Ticket).where(visible_to(viewer)).order_by(Ticket.created_at.desc(), Ticket.id.desc()).limit(limit)
     if wanted.state:
         query = query.where(Ticket.state == wanted.state)
     if wanted.category:
@@ -135,33 +139,32 @@ def ticket_page(session: Session, wanted: TicketFilter, *, after: Cursor | None,
     return session.scalars(query).all()
 
 
-def categories_in_use(session: Session) -> Sequence[str]:
-    """The categories of the tickets there are, sorted."""
-    return session.scalars(
-        select(Ticket.category).where(Ticket.category != "").distinct().order_by(Ticket.category)
-    ).all()
+def categories_in_use(session: Session, viewer: Viewer) -> Sequence[str]:
+    """The categories of the tickets there are for this viewer, sorted."""
+    query = select(Ticket.category).where(Ticket.category != "", visible_to(viewer))
+    return session.scalars(query.distinct().order_by(Ticket.category)).all()
 
 
-def ticket_with_history(session: Session, number: str) -> Ticket | None:
-    """A ticket with its events and evidence, or None."""
-    return session.scalar(
-        select(Ticket)
-        .options(selectinload(Ticket.events), selectinload(Ticket.evidence))
-        .where(Ticket.number == number)
-    )
+def ticket_with_history(session: Session, viewer: Viewer, number: str) -> Ticket:
+    """A ticket with its events and evidence; raises `NotFoundError`, also where `viewer` may not see it."""
+    query = select(Ticket).options(selectinload(Ticket.events), selectinload(Ticket.evidence))
+    found = session.scalar(query.where(Ticket.number == number, visible_to(viewer)))
+    if found is None:
+        raise NotFoundError("没有这个工单", hint="请核对工单编号")
+    return found
 
 
-def call_with_recording(session: Session, call_id: str) -> Call | None:
-    """A call with its recording and the quality of its streams, or None."""
+def call_with_recording(session: Session, viewer: Viewer, call_id: str) -> Call | None:
+    """A call with its recording and the quality of its streams, or None where there is none for this viewer."""
     loaded = (joinedload(Call.recording), selectinload(Call.qualities))
-    return session.scalar(select(Call).options(*loaded).where(Call.id == call_id))
+    return session.scalar(select(Call).options(*loaded).where(Call.id == call_id, calls_visible_to(viewer)))
 
 
-def ticket_number_of_call(session: Session, call_id: str) -> str | None:
+def ticket_number_of_call(session: Session, viewer: Viewer, call_id: str) -> str | None:
     """The number of the ticket that a call became, or None."""
-    return session.scalar(select(Ticket.number).where(Ticket.call_id == call_id))
+    return session.scalar(select(Ticket.number).where(Ticket.call_id == call_id, visible_to(viewer)))
 
 
-def call_id_of_ticket(session: Session, number: str) -> str | None:
+def call_id_of_ticket(session: Session, viewer: Viewer, number: str) -> str | None:
     """The call that became the ticket of that number, or None."""
-    return session.scalar(select(Ticket.call_id).where(Ticket.number == number))
+    return session.scalar(select(Ticket.call_id).where(Ticket.number == number, visible_to(viewer)))

@@ -12,6 +12,7 @@ from asr.models import Transcript
 from asr.repository import EDIT
 from console.models import User
 from recordings.models import Call
+from tickets.access import Viewer, visible_to
 from tickets.models import Ticket
 
 LIFE_AND_SAFETY = "T1"
@@ -31,7 +32,7 @@ class QueueFilter:
     """What the queue shows to whom."""
 
     queue: Queue
-    username: str
+    viewer: Viewer
     low_share: float
 
 
@@ -73,13 +74,14 @@ def queue_page(session: Session, wanted: QueueFilter, *, after: Place | None, li
 def queue_lengths(session: Session, wanted: QueueFilter) -> dict[Queue, int]:
     """How many wait in each queue."""
     columns = [func.count(case((condition, 1))) for condition in (_belongs(queue, wanted) for queue in Queue)]
-    query = _joined(select(*columns)).where(_open())
+    query = _joined(select(*columns)).where(_open(), visible_to(wanted.viewer))
     return dict(zip(Queue, session.execute(query).one(), strict=True))
 
 
-def place_of(session: Session, number: str) -> Place | None:
+def place_of(session: Session, viewer: Viewer, number: str) -> Place | None:
     """Where the current transcript of a ticket stands, or would stand were it not confirmed."""
-    query = _joined(select(Ticket, Transcript, Call.duration_ms)).where(Ticket.number == number, Transcript.current)
+    query = _joined(select(Ticket, Transcript, Call.duration_ms))
+    query = query.where(Ticket.number == number, Transcript.current, visible_to(viewer))
     row = session.execute(query).first()
     return QueueEntry(*row).place if row else None
 
@@ -100,7 +102,7 @@ def _open() -> ColumnElement[bool]:
 
 
 def _waiting(query: Select[*tuple[Any, ...]], wanted: QueueFilter) -> Select[*tuple[Any, ...]]:
-    return _joined(query).where(_open(), _belongs(wanted.queue, wanted))
+    return _joined(query).where(_open(), _belongs(wanted.queue, wanted), visible_to(wanted.viewer))
 
 
 def _belongs(queue: Queue, wanted: QueueFilter) -> ColumnElement[bool]:
@@ -108,7 +110,7 @@ def _belongs(queue: Queue, wanted: QueueFilter) -> ColumnElement[bool]:
         Queue.ALL: Transcript.id.is_not(None),
         Queue.LOW: Transcript.unsure_share >= max(wanted.low_share, 1e-9),
         Queue.NEW: Transcript.origin != EDIT,
-        Queue.MINE: Transcript.editor == wanted.username,
+        Queue.MINE: Transcript.editor == wanted.viewer.username,
     }
     return conditions[queue]
 

@@ -14,6 +14,7 @@ from asr.search import Search, in_order, masked_texts, matching_segments
 from asr.text import aligned
 from console import search_repository
 from console.search_repository import FoundCall, Place, SearchFilter
+from tickets.access import Viewer
 
 MAX_QUOTES = 3  # of a call; the page of its ticket has the rest
 QUOTE_BEFORE, QUOTE_LENGTH = 24, 90  # characters
@@ -59,9 +60,18 @@ class Results:
     following: Place | None
 
 
-def find_calls(session: Session, search: Search, wanted: SearchFilter, *, after: Place | None, limit: int) -> Results:
-    """A page of calls with what was said in them; masked for everybody, also for who may search hidden numbers."""
-    total, found = search_repository.found_calls(session, search, wanted, after=after, limit=limit + 1)
+def find_calls(
+    session: Session,
+    viewer: Viewer | None,
+    search: Search,
+    wanted: SearchFilter,
+    *,
+    after: Place | None,
+    limit: int,
+) -> Results:
+    """A page of the calls that `viewer` (None: this machine's own) may know of, with what was said in them; masked for
+    everybody, also for who may search hidden numbers."""
+    total, found = search_repository.found_calls(session, viewer, search, wanted, after=after, limit=limit + 1)
     page = found[:limit]
     segments = matching_segments(session, search, [call.call_id for call in page])
     spoken = search_repository.segments_of(session, [call.call_id for call in page])

@@ -12,6 +12,7 @@ from asr.models import IndexedTranscript, Segment
 from asr.search import Search, matching_calls
 from hotline.db import UtcDateTime
 from recordings.models import Call
+from tickets.access import Viewer, calls_visible_to
 from tickets.models import Ticket
 
 Order = Literal["relevance", "time"]
@@ -58,10 +59,16 @@ class FoundCall:
 
 
 def found_calls(
-    session: Session, search: Search, wanted: SearchFilter, *, after: Place | None, limit: int
+    session: Session,
+    viewer: Viewer | None,
+    search: Search,
+    wanted: SearchFilter,
+    *,
+    after: Place | None,
+    limit: int,
 ) -> tuple[int, list[FoundCall]]:
-    """How many calls there are, and those that follow `after`: the best first (most words together, then most segments,
-    then the newest) or the newest first."""
+    """How many calls there are for `viewer` (None: for all), and those that follow `after`: the best first (most words
+    together, then most segments, then the newest) or the newest first."""
     calls = matching_calls(session, search)
     found = (
         select(
@@ -78,6 +85,8 @@ def found_calls(
         .join(Call, Call.id == calls.c.call_id)
         .outerjoin(Ticket, Ticket.call_id == Call.id)
     )
+    if viewer is not None:
+        found = found.where(calls_visible_to(viewer))
     if wanted.since is not None:
         found = found.where(Call.started_at >= wanted.since)
     if wanted.until is not None:

@@ -14,8 +14,10 @@ from typing import Any
 
 from asr.masking import mask_growing, mask_phone
 from asr.personal import MAX_OPEN
+from console.permissions import Permission, allowed
 from hotline.bus import Bus, Event, Subscription
 from hotline.errors import UnavailableError
+from tickets.roles import UNIT_ROLES
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +47,34 @@ def _caption(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _created(data: dict[str, Any]) -> dict[str, Any]:
+    """Of a confidential one pages hear that there is one, no more; likewise where that is not said."""
+    number, call_id = str(data["number"]), str(data.get("call_id") or "")
+    return {"number": number, "call_id": call_id} if data.get("confidential") is False else {}
+
+
 PRESENTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "call.answered": _answered,
     "call.ended": lambda data: {"call_id": str(data["call_id"])},
     "caption.partial": _caption,
     "caption.final": _caption,
     "caption.behind": lambda data: {"call_id": str(data["call_id"]), "seconds": int(data["seconds"])},
-    "ticket.created": lambda data: {"number": str(data["number"]), "call_id": str(data.get("call_id") or "")},
+    "ticket.created": _created,
+    "ticket.changed": lambda _data: {},
 }
+_RIGHTS = {"call": Permission.LIVE, "caption": Permission.LIVE, "ticket": Permission.READ}
+
+
+def followed(topics: Collection[str], role: str) -> frozenset[str]:
+    """The events of the topics that pages of a role get.
+
+    A new ticket is nothing to a unit, and its number not for it: a unit's people only hear that some ticket changed,
+    and look whether it is one of theirs.
+    """
+    found = {
+        name for name in PRESENTERS if (topic := name.partition(".")[0]) in topics and allowed(role, _RIGHTS[topic])
+    }
+    return frozenset(found - {"ticket.created" if role in UNIT_ROLES else "ticket.changed"})
 
 
 class CaptionMask:
@@ -107,8 +129,8 @@ def encode(event: Event, mask: CaptionMask) -> str | None:
 class EventStream:
     """One page's queue, used on the event loop only."""
 
-    def __init__(self, topics: Collection[str]) -> None:
-        self.topics = frozenset(topics)
+    def __init__(self, names: Collection[str]) -> None:
+        self.names = frozenset(names)
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(QUEUE_LIMIT)  # None ends it
 
     def offer(self, message: str) -> bool:
@@ -158,11 +180,12 @@ class EventHub:
         self._thread = threading.Thread(target=self._read, args=reading, name="events", daemon=True)
         self._thread.start()
 
-    def open(self, topics: Collection[str]) -> EventStream:
-        """A page's stream; raises `UnavailableError` when too many are open or the console stops."""
+    def open(self, names: Collection[str]) -> EventStream:
+        """A page's stream of the events with these names; raises `UnavailableError` when too many are open or the
+        console stops."""
         if self._closing.is_set() or len(self._streams) >= self._max_streams:
             raise UnavailableError("实时更新的页面过多，请稍后再试")
-        stream = EventStream(topics)
+        stream = EventStream(names)
         self._streams.add(stream)
         return stream
 
@@ -194,12 +217,12 @@ class EventHub:
                     self._closing.wait(POLL_S)
                     continue
                 if event is not None and message is not None:
-                    loop.call_soon_threadsafe(self._fan_out, event.topic, message)
+                    loop.call_soon_threadsafe(self._fan_out, event.name, message)
         finally:
             subscription.close()
 
-    def _fan_out(self, topic: str, message: str) -> None:
+    def _fan_out(self, name: str, message: str) -> None:
         for stream in tuple(self._streams):
-            if topic in stream.topics and not stream.offer(message):
+            if name in stream.names and not stream.offer(message):
                 log.info("a page reads too slowly and was cut off")
                 self._streams.discard(stream)

@@ -24,6 +24,9 @@ NUMBERS = frozenset({"phone", "other_phones", "phone_extension", "id_number", "c
 """Fields whose evidence is a number that was told, in whatever words."""
 EXPECTED = ("category", "type", "tier", "caller_name", "phone", "place")
 """What every ticket should have."""
+PLAIN = frozenset({"category", "type", "tier", "overlay", "place"})
+"""What says nothing about a person."""
+WITHHELD = "不显示"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,19 +99,19 @@ class Utterance:
         return any(word.unsure for word in self.words)
 
 
-def ticket_row(ticket: Ticket) -> TicketRow:
-    """A line of the list, always masked."""
+def ticket_row(ticket: Ticket, *, told: bool = True) -> TicketRow:
+    """A line of the list, always masked. `told`: whether the reader may know what people told, and who."""
     return TicketRow(
         number=ticket.number,
-        title=mask_numbers(ticket.title),
+        title=mask_numbers(ticket.title) if told else WITHHELD,
         category=ticket.category,
         state=ticket.state,
         tier=ticket.tier,
         overlay=ticket.overlay,
         flags=tuple(str(flag) for flag in ticket.flags),
         place=ticket.place,
-        caller=ticket.caller_name,
-        phone=mask_phone(ticket.phone),
+        caller=ticket.caller_name if told else WITHHELD,
+        phone=mask_phone(ticket.phone) if told else WITHHELD,
         created_at=ticket.created_at,
     )
 
@@ -156,6 +159,16 @@ def facts(ticket: Ticket, *, masked: bool) -> tuple[Fact, ...]:
         for flag in map(str, ticket.flags)
     ]
     return (*written, *marked)
+
+
+def plain_facts(ticket: Ticket) -> tuple[Fact, ...]:
+    """What of the fields says nothing about a person, without evidence, which quotes what was said."""
+    kept = (fact for fact in facts(ticket, masked=True) if fact.field in PLAIN)
+    flags = (("标记", flag, labels.label(labels.FLAGS, flag)) for flag in map(str, ticket.flags))
+    return (
+        *(replace(fact, proof=None) for fact in kept),
+        *(Fact(field=flag, name=name, value=value, proof=None) for name, flag, value in flags),
+    )
 
 
 def _detail(flag: str, ticket: Ticket) -> str:

@@ -38,7 +38,7 @@ def list_notices(
     settings = load_settings()
     states = () if not state else (_choice(DeliveryState, state).value,)
     with closing(open_database(settings)) as database, database.reading() as session:
-        notices = repository.notice_page(session, states=states, ticket=ticket.upper(), limit=limit)
+        notices = repository.notice_page(session, None, states=states, ticket=ticket.upper(), limit=limit)
     if as_json:
         listed = [
             {
@@ -120,7 +120,7 @@ def retry(
     with closing(open_database(settings)) as database, database.transaction() as session:
         wanted = list(notice_ids or ())
         if failed:
-            page = repository.notice_page(session, states=(DeliveryState.FAILED.value,), limit=1000)
+            page = repository.notice_page(session, None, states=(DeliveryState.FAILED.value,), limit=1000)
             wanted += [item.id for item in page if item.text and item.id not in wanted]
         for notice_id in wanted:
             retry_notice(session, notice_id, plan=plan, now=now)

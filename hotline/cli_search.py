@@ -62,7 +62,7 @@ def find(
     )
     search = Search(query=query, speaker=speaker, numbers=True)
     with open_database(settings).transaction() as session:
-        results = find_calls(session, search, wanted, after=None, limit=limit)
+        results = find_calls(session, None, search, wanted, after=None, limit=limit)
         if query.is_number:
             service.audit(
                 session,

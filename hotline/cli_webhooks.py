@@ -110,7 +110,7 @@ def list_deliveries(name: NameArgument, limit: Annotated[int, typer.Option(min=1
     table = Table("编号", "时间", "事件", "工单", "状态", "次数", "标识", "错误")
     with closing(open_database(settings)) as database, database.reading() as session:
         subscription = repository.subscription_named(session, name)
-        for item in repository.deliveries(session, subscription_id=subscription.id, limit=limit):
+        for item in repository.deliveries(session, None, subscription_id=subscription.id, limit=limit):
             table.add_row(
                 str(item.id),
                 f"{item.created_at.astimezone(settings.zone):%m-%d %H:%M:%S}",

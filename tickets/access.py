@@ -1,16 +1,20 @@
-"""Which tickets a person may see: one clause, which every query of tickets for a person contains.
+"""Which tickets and calls a person may see: a clause for each, which every query of them for a person contains.
 
 - A unit's people see the tickets that their unit handles, as lead or as co-handler; everybody else sees all tickets.
 - Of confidential ones only the people named for them, and the head of a unit that handles it. Administrators run the
   system; they are no exception. One for which nobody is named yet waits for the supervisors.
+- A call is seen with its ticket: the one that it became, or whose caller it called back. A call without a ticket is
+  nobody's yet: those who are of no unit see it.
 """
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select
 
+from recordings.models import Call
 from tickets.models import Ticket, TicketReader, TicketUnit
-from tickets.roles import UNIT_ROLES, Role
+from tickets.roles import UNIT_ROLES, Actor, Role
+from tickets.survey_models import Survey, SurveyAttempt
 
 
 @dataclass(frozen=True)
@@ -36,3 +40,21 @@ def visible_to(viewer: Viewer) -> ColumnElement[bool]:
         return false()
     ours = Ticket.id.in_(select(TicketUnit.ticket_id).where(TicketUnit.unit == viewer.unit))
     return ours if viewer.role == Role.UNIT_HEAD else and_(ours, open_to_all)
+
+
+def calls_visible_to(viewer: Viewer) -> ColumnElement[bool]:
+    """What a query of `Call` must add to its conditions."""
+    became = exists().where(Ticket.call_id == Call.id).correlate(Call)
+    called_back = exists().where(SurveyAttempt.id == Call.id).correlate(Call)
+    theirs = exists().where(
+        SurveyAttempt.id == Call.id, Survey.id == SurveyAttempt.survey_id, Ticket.id == Survey.ticket_id
+    )
+    seen = or_(became.where(visible_to(viewer)), theirs.where(visible_to(viewer)).correlate(Call))
+    if viewer.role in UNIT_ROLES or viewer.role not in set(Role):
+        return seen
+    return or_(seen, and_(~became, ~called_back))
+
+
+def viewer_of(actor: Actor) -> Viewer | None:
+    """As whom somebody who gives a command looks at other tickets; None for rules, which see all."""
+    return None if actor.is_system else Viewer(actor.username, actor.role, actor.unit)

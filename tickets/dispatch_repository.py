@@ -1,4 +1,4 @@
-"""Queries about how the like of a ticket was sent."""
+"""Queries about how the like of a ticket was sent. Confidential ones teach nothing: a suggestion would tell of them."""
 
 from datetime import datetime
 
@@ -32,6 +32,7 @@ def first_unit(session: Session, ticket: Ticket, *, since: datetime) -> str:
         Ticket.created_at < ticket.created_at,
         Ticket.id != ticket.id,
         Ticket.unit != "",
+        ~Ticket.confidential,
     )
     return session.scalar(query.order_by(Ticket.created_at, Ticket.id).limit(1)) or ""
 
@@ -52,6 +53,7 @@ def habits_of(session: Session, ticket: Ticket, *, since: datetime) -> dict[str,
             Ticket.created_at >= since,
             Ticket.id != ticket.id,
             Ticket.unit != "",
+            ~Ticket.confidential,
         )
         .order_by(Ticket.id.desc())
         .limit(NEWEST)

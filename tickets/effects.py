@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from hotline.errors import ConflictError, InvalidInputError
 from tickets import command_rules as rules
 from tickets import repository
+from tickets.access import viewer_of
 from tickets.events import record_event
 from tickets.extraction import PERSONAL
 from tickets.lifecycle import ENDED, Command, State
@@ -105,7 +106,7 @@ def _answer(_session: Session, _ticket: Ticket, said: rules.AnswerArguments, _co
 
 
 def _merge(session: Session, ticket: Ticket, said: rules.MergeArguments, context: Context) -> dict[str, Any]:
-    target = repository.lock_ticket(session, said.into, None)
+    target = repository.lock_ticket(session, said.into, viewer_of(context.actor))
     if target.id == ticket.id:
         raise InvalidInputError("工单不能并入自己")
     if State(target.state) in ENDED:

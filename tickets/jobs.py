@@ -142,7 +142,13 @@ class TicketJobs:
         transcribed = self._transcribe(journal, call)
         ticket = self._ticket(journal, call)
         if ticket is not None:
-            self._publish("ticket.created", ticket_id=ticket.id, number=ticket.number, call_id=call.id)
+            self._publish(
+                "ticket.created",
+                ticket_id=ticket.id,
+                number=ticket.number,
+                call_id=call.id,
+                confidential=ticket.confidential,
+            )
         if transcribed:
             if self._settings.asr.second_pass:
                 self._jobs.enqueue("second_pass", call_id=call.id)

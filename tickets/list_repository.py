@@ -66,9 +66,9 @@ def visible_ticket(session: Session, viewer: Viewer, number: str) -> Ticket | No
     return session.scalar(query.where(Ticket.number == number, visible_to(viewer)))
 
 
-def number_of_ticket(session: Session, ticket_id: int) -> str:
-    """The number of the ticket with that id."""
-    return session.scalars(select(Ticket.number).where(Ticket.id == ticket_id)).one()
+def number_of_ticket(session: Session, viewer: Viewer, ticket_id: int) -> str | None:
+    """The number of the ticket with that id, or None where there is none for this viewer."""
+    return session.scalar(select(Ticket.number).where(Ticket.id == ticket_id, visible_to(viewer)))
 
 
 def _conditions(wanted: TicketQuery) -> list[ColumnElement[bool]]:

@@ -13,6 +13,7 @@ from console.api.models import ApiKey
 from console.api.scopes import Scope
 from console.context import ConsoleContext, client_address, context_of
 from console.models import AuditEntry
+from console.permissions import Permission, allowed
 from console.throttle import Throttle
 from hotline.errors import ForbiddenError
 from tickets.access import Viewer
@@ -84,8 +85,10 @@ def client_of(
     scopes: SecurityScopes,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> ApiClient:
-    """The dependency: a key with all the operation's scopes."""
+    """The dependency: a key with all the operation's scopes, of a role that may know what people told."""
     client = identify(request, credentials.credentials if credentials else "")
+    if not allowed(client.role, Permission.CONTENT):
+        raise ForbiddenError("此密钥的角色不能读取工单内容", hint="请用其他角色的密钥")
     for scope in scopes.scopes:
         client.check(Scope(scope))
     return client

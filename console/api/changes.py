@@ -114,7 +114,7 @@ def command_ticket(
 
 def publish_created(context: ConsoleContext, ticket: Ticket) -> None:
     """Tells pages and rules of a new ticket, after its transaction."""
-    data = {"ticket_id": ticket.id, "number": ticket.number, "call_id": None}
+    data = {"ticket_id": ticket.id, "number": ticket.number, "call_id": None, "confidential": ticket.confidential}
     context.bus.publish(Event(name="ticket.created", at=context.clock.now(), data=data))
 
 

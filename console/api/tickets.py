@@ -174,7 +174,7 @@ def matches(header: str, etag: str) -> bool:
 
 def _detail(session: Session, client: auth.ApiClient, number: str, *, full: bool) -> schemas.TicketDetail:
     ticket = visible(session, client, number)
-    parent = list_repository.number_of_ticket(session, ticket.parent_id) if ticket.parent_id else None
+    parent = list_repository.number_of_ticket(session, client.viewer, ticket.parent_id) if ticket.parent_id else None
     return views.detail(ticket, merged_into=parent, full=full)
 
 

@@ -1,10 +1,11 @@
-"""The audit log, for administrators."""
+"""The audit log, for auditors and administrators; numbers that somebody wrote into a reason are hidden."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
+from asr.masking import mask_numbers
 from console import auth, repository
 from console.context import context_of
 from console.permissions import Permission
@@ -24,6 +25,7 @@ def show_audit(
     with context_of(request).database.reading() as session:
         entries = repository.audit_page(session, before=before, limit=PAGE_SIZE + 1)
         values = {
+            "masked": mask_numbers,
             "entries": entries[:PAGE_SIZE],
             "next_before": entries[PAGE_SIZE - 1].id if len(entries) > PAGE_SIZE else None,
         }

@@ -28,7 +28,7 @@ PIECE_BYTES = 1 << 20
 @router.get("/tickets/{number}/transcript.{ending}")
 def export_transcript(
     request: Request,
-    principal: auth.Reader,
+    principal: auth.ContentReader,
     number: str,
     ending: str,
     fillers: Annotated[Literal["show", "hide"], Query()] = "show",
@@ -49,11 +49,9 @@ def export_transcript(
     media_type, write = exports.FORMATS[ending]
     hearing: Hearing | None = None
     with context.database.reading() as session:
-        ticket = repository.ticket_with_history(session, number)
-        if ticket is None:
-            raise NotFoundError("没有这个工单", hint="请核对工单编号")
+        ticket = repository.ticket_with_history(session, principal.viewer, number)
         transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
-        call = repository.call_with_recording(session, ticket.call_id) if ticket.call_id else None
+        call = repository.call_with_recording(session, principal.viewer, ticket.call_id) if ticket.call_id else None
         if transcript is None or call is None:
             raise NotFoundError("这个工单没有转写文字")
         full = auth.sees_numbers(session, context, principal, number)

@@ -64,18 +64,20 @@ class NoticeLine:
 @router.get("/notices")
 def show_notices(
     request: Request,
-    _principal: Overseer,
+    principal: Overseer,
     show: str = "undelivered",
     before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
 ) -> HTMLResponse:
     """Newest first, a page at a time; what was not delivered, unless another filter is chosen."""
     chosen = show if show in FILTERS else "undelivered"
     with context_of(request).database.reading() as session:
-        page = repository.notice_page(session, states=FILTERS[chosen][1], before=before, limit=PAGE_SIZE + 1)
+        page = repository.notice_page(
+            session, principal.viewer, states=FILTERS[chosen][1], before=before, limit=PAGE_SIZE + 1
+        )
         counts = repository.notice_counts(session)
         subscriptions = repository.subscriptions(session)
         delivery_counts = repository.delivery_counts(session)
-        failed = repository.deliveries(session, states=UNDELIVERED, limit=FAILED_DELIVERIES)
+        failed = repository.deliveries(session, principal.viewer, states=UNDELIVERED, limit=FAILED_DELIVERIES)
     values = {
         "lines": [_line(notice) for notice in page[:PAGE_SIZE]],
         "next_before": page[PAGE_SIZE - 1].id if len(page) > PAGE_SIZE else None,
@@ -106,7 +108,8 @@ def retry(request: Request, principal: Overseer, notice_id: RowId) -> RedirectRe
     """Has it sent again; logged."""
     context = context_of(request)
     with context.database.transaction() as session:
-        retry_notice(session, notice_id, plan=request.app.state.desk.notices, now=context.clock.now())
+        plan, now = request.app.state.desk.notices, context.clock.now()
+        retry_notice(session, notice_id, plan=plan, now=now, viewer=principal.viewer)
         _audit(request, session, principal, "retry_notice", str(notice_id))
     return RedirectResponse("/notices", status_code=303)
 
@@ -116,7 +119,8 @@ def retry_webhook(request: Request, principal: Overseer, delivery_id: RowId) -> 
     """The same for an event of a webhook."""
     context = context_of(request)
     with context.database.transaction() as session:
-        retry_delivery(session, delivery_id, settings=context.settings.webhooks, now=context.clock.now())
+        limits, now = context.settings.webhooks, context.clock.now()
+        retry_delivery(session, delivery_id, settings=limits, now=now, viewer=principal.viewer)
         _audit(request, session, principal, "retry_webhook", str(delivery_id))
     return RedirectResponse("/notices", status_code=303)
 

@@ -17,7 +17,6 @@ from console.ranges import UnsatisfiableRangeError, parse_range
 from console.rendering import clock_time
 from hotline.errors import NotFoundError
 from recordings.excerpt import MEDIA_TYPES, cut, encode_mp3
-from recordings.repository import find_recording
 from recordings.service import peaks_name
 
 log = logging.getLogger(__name__)
@@ -85,7 +84,7 @@ def export_span(
     """A stretch of a ticket's recording as a file to keep, as this person hears it; each time is logged."""
     context = context_of(request)
     with context.database.reading() as session:
-        call_id = repository.call_id_of_ticket(session, number)
+        call_id = repository.call_id_of_ticket(session, principal.viewer, number)
         if call_id is None:
             raise NotFoundError("没有这个工单，或工单没有通话", hint="请核对工单编号")
         hearing = hearing_of(session, context, principal, call_id)
@@ -110,11 +109,12 @@ def export_span(
 
 
 @router.get("/recordings/{call_id}/peaks")
-def peaks(request: Request, _listener: auth.Listener, call_id: str) -> Response:
+def peaks(request: Request, listener: auth.Listener, call_id: str) -> Response:
     """The waveform of both channels: `{"rate": pairs a second, "channels": [[min, max, ...], ...]}`, -128 to 127."""
     context = context_of(request)
     with context.database.reading() as session:
-        recording = find_recording(session, call_id)
+        call = repository.call_with_recording(session, listener.viewer, call_id)
+        recording = call.recording if call else None
     if recording is None:
         raise NotFoundError("这通电话没有录音")
     with _found(lambda: context.store.open(peaks_name(recording.path))) as file:

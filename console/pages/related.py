@@ -11,6 +11,7 @@ from asr.masking import mask_numbers
 from console import auth
 from console.context import client_address, context_of
 from console.pages.knowledge import suggestions
+from console.permissions import Permission
 from hotline.errors import ForbiddenError, NotFoundError
 from tickets import duplicate_repository as duplicates
 from tickets.command_rules import RULES
@@ -26,6 +27,8 @@ MAX_ID = 2**31
 
 def page_values(session: Session, request: Request, principal: auth.Principal, ticket: Ticket) -> dict[str, Any]:
     """`snippets` and `duplicates` of a ticket, as this person may see them."""
+    if not principal.may(Permission.CONTENT):
+        return {"snippets": [], "duplicates": [], "may_merge": False}
     found = duplicates.suggestions_about(session, ticket.id, principal.viewer)
     return {
         "snippets": suggestions(session, request, f"{ticket.title}\n{ticket.content}", ticket.category),

@@ -29,7 +29,6 @@ from console.permissions import Permission
 from console.rendering import render
 from console.review_repository import Place, Queue, QueueFilter
 from hotline.errors import InvalidInputError, NotFoundError
-from tickets.models import Ticket
 
 router = APIRouter()
 PAGE_SIZE = 50
@@ -131,7 +130,7 @@ def restore(
 @router.get("/tickets/{number}/transcript/versions/{version}")
 def show_version(
     request: Request,
-    principal: auth.Reader,
+    principal: auth.ContentReader,
     number: str,
     version: int,
     against: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
@@ -139,12 +138,12 @@ def show_version(
     """A version and what it changed in the one it was made of, or in `against`."""
     context = context_of(request)
     with context.database.reading() as session:
-        ticket = _ticket(session, number)
+        ticket = repository.ticket_with_history(session, principal.viewer, number)
         shown = transcript_version(session, ticket.call_id or "", min(max(version, 0), 2**31 - 1))
         if shown is None:
             raise NotFoundError(f"转写没有第 {version} 版")
         before = transcript_version(session, ticket.call_id or "", against or shown.base_version or 0)
-        masked = not _sees_numbers(session, context, principal, number)
+        masked = not auth.sees_numbers(session, context, principal, number)
         sides = [views.utterances(each, masked=masked) for each in (before, shown)]
         current = latest_transcript(session, ticket.call_id or "")
         names = review_repository.display_names(session)
@@ -267,7 +266,7 @@ def page_values(
     """What the ticket page needs to review `transcript`."""
     if transcript is None:
         return {"review": None}
-    place = review_repository.place_of(session, number)
+    place = review_repository.place_of(session, principal.viewer, number)
     queued = queue if queue in set(Queue) and principal.may(Permission.EDIT) else ""
     following = {"queue": queued, "after": number, "place": format_place(place) if place else ""}
     names = review_repository.display_names(session)
@@ -289,35 +288,18 @@ def page_values(
 
 
 def _filter(context: ConsoleContext, principal: auth.Principal, queue: Queue) -> QueueFilter:
-    return QueueFilter(queue=queue, username=principal.username, low_share=context.settings.review.low_share)
-
-
-def _ticket(session: Session, number: str) -> Ticket:
-    ticket = repository.ticket_with_history(session, number)
-    if ticket is None:
-        raise NotFoundError("没有这个工单", hint="请核对工单编号")
-    return ticket
-
-
-def _sees_numbers(session: Session, context: ConsoleContext, principal: auth.Principal, number: str) -> bool:
-    return principal.may(Permission.UNMASK) and service.unmasked(
-        session,
-        username=principal.username,
-        number=number,
-        now=context.clock.now(),
-        minutes=context.settings.console.unmask_minutes,
-    )
+    return QueueFilter(queue=queue, viewer=principal.viewer, low_share=context.settings.review.low_share)
 
 
 def _reviewer(session: Session, request: Request, principal: auth.Principal, number: str) -> tuple[Reviewer, str]:
     """Who reviews, and the call of the ticket."""
     context = context_of(request)
-    ticket = _ticket(session, number)
+    ticket = repository.ticket_with_history(session, principal.viewer, number)
     limits = context.settings.review
     by = Reviewer(
         username=principal.username,
         now=context.clock.now(),
-        sees_numbers=_sees_numbers(session, context, principal, number),
+        sees_numbers=auth.sees_numbers(session, context, principal, number),
         unsure_below=limits.unsure_below,
         max_versions=limits.max_versions,
         max_characters=limits.max_characters,

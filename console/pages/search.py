@@ -62,7 +62,7 @@ def day_begins(text: str, zone: ZoneInfo, *, later_days: int = 0) -> datetime | 
 @router.get("/search")
 def search_transcripts(
     request: Request,
-    principal: auth.Reader,
+    principal: auth.ContentReader,
     q: Annotated[str, Query(max_length=1000)] = "",
     speaker: Annotated[str, Query(max_length=16)] = "",
     category: Annotated[str, Query(max_length=64)] = "",
@@ -89,12 +89,12 @@ def search_transcripts(
     except InvalidInputError as error:
         problem = error
     with context.database.reading() as session:
-        categories = repository.categories_in_use(session)
+        categories = repository.categories_in_use(session, principal.viewer)
         if asked is not None and problem is None:
             throttle: Throttle = request.app.state.searches
             throttle.admit(principal.username, context.clock.now())
             search = Search(query=asked, speaker=speaker, numbers=numbers)
-            results = find_calls(session, search, wanted, after=place, limit=limits.page_size)
+            results = find_calls(session, principal.viewer, search, wanted, after=place, limit=limits.page_size)
     if asked is not None and results is not None and asked.is_number and numbers:
         with context.database.transaction() as session:
             service.audit(

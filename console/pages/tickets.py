@@ -22,7 +22,7 @@ from console.pages import related, reviews
 from console.permissions import Permission
 from console.rendering import render
 from console.repository import Cursor, TicketFilter
-from hotline.errors import InvalidInputError, NotFoundError
+from hotline.errors import InvalidInputError
 from recordings.models import Call
 from recordings.retention_models import LegalHold
 from recordings.retention_repository import certificate_of_call, hold_of
@@ -81,18 +81,20 @@ def list_tickets(
     after: Annotated[str, Query(max_length=64)] = "",
 ) -> HTMLResponse:
     """Newest first, filtered, a page at a time."""
-    text = q.strip()
+    text, told = q.strip(), principal.may(Permission.CONTENT)
     wanted = TicketFilter(
         state=state,
         category=category,
-        text=text if digits_in(text) < MIN_DIGITS else "",
+        text=text if told and digits_in(text) < MIN_DIGITS else "",
         number=text,
         phone=text if principal.may(Permission.UNMASK) else "",
     )
     with context_of(request).database.reading() as session:
-        found = repository.ticket_page(session, wanted, after=parse_cursor(after), limit=PAGE_SIZE + 1)
-        categories = repository.categories_in_use(session)
-        rows, more = [views.ticket_row(ticket) for ticket in found[:PAGE_SIZE]], len(found) > PAGE_SIZE
+        found = repository.ticket_page(
+            session, principal.viewer, wanted, after=parse_cursor(after), limit=PAGE_SIZE + 1
+        )
+        categories = repository.categories_in_use(session, principal.viewer)
+        rows, more = [views.ticket_row(ticket, told=told) for ticket in found[:PAGE_SIZE]], len(found) > PAGE_SIZE
         next_cursor = format_cursor(found[PAGE_SIZE - 1]) if more else ""
     criteria = {name: value for name, value in (("state", state), ("category", category), ("q", text)) if value}
     values = {
@@ -128,22 +130,24 @@ def show_ticket(
     site: SiteData = request.app.state.site
     working: WorkingTime = request.app.state.working
     with context.database.reading() as session:
-        ticket = _ticket(repository.ticket_with_history(session, number))
+        ticket = repository.ticket_with_history(session, principal.viewer, number)
+        told = principal.may(Permission.CONTENT)
         full = auth.sees_numbers(session, context, principal, number)
-        call = repository.call_with_recording(session, ticket.call_id) if ticket.call_id else None
-        transcript = latest_transcript(session, ticket.call_id) if ticket.call_id else None
+        call_id = (ticket.call_id if told else None) or ""
+        call = repository.call_with_recording(session, principal.viewer, call_id) if call_id else None
+        transcript = latest_transcript(session, call_id) if call_id else None
         units, advice = all_units(session), advice_for(session, context, principal, ticket)
         names = {unit.code: unit.name for unit in units}
         values = {
-            "ticket": views.ticket_row(ticket),
+            "ticket": views.ticket_row(ticket, told=told),
             "deadline": deadline(ticket, site, working, now=context.clock.now()),
             "type": ticket.type,
             "channel": ticket.channel,
-            "content": ticket.content if full else mask_numbers(ticket.content),
+            "content": "" if not told else ticket.content if full else mask_numbers(ticket.content),
             "advice": advice,
-            "facts": views.facts(ticket, masked=not full),
-            "handling": handling.handled(ticket, units=names, masked=not full),
-            "steps": handling.history(ticket.events, units=names, masked=not full),
+            "facts": views.facts(ticket, masked=not full) if told else views.plain_facts(ticket),
+            "handling": handling.handled(ticket, units=names, masked=not full, told=told),
+            "steps": handling.history(ticket.events, units=names, masked=not full, told=told),
             "call": call,
             "voice_quality": views.voice_quality(call) if call else None,
             "recording": call.recording if call else None,
@@ -152,8 +156,8 @@ def show_ticket(
             "utterances": views.utterances(
                 transcript, masked=not full, unsure_below=context.settings.review.unsure_below
             ),
-            "hold": hold_of(session, ticket.call_id) if ticket.call_id else None,
-            "certificate": certificate_of_call(session, ticket.call_id) if ticket.call_id else None,
+            "hold": hold_of(session, call.id) if call else None,
+            "certificate": certificate_of_call(session, call.id) if call else None,
             "commands": offered(
                 ticket,
                 principal.actor(""),
@@ -187,7 +191,7 @@ def unmask(
         raise InvalidInputError(f"查看完整号码须填写原因（{MIN_REASON} 至 {MAX_REASON} 字）")
     context = context_of(request)
     with context.database.transaction() as session:
-        _ticket(repository.ticket_with_history(session, number))
+        repository.ticket_with_history(session, principal.viewer, number)
         service.audit(
             session,
             at=context.clock.now(),
@@ -223,7 +227,7 @@ def _change_hold(
     context = context_of(request)
     now = context.clock.now()
     with context.database.transaction() as session:
-        _ticket(repository.ticket_with_history(session, number))
+        repository.ticket_with_history(session, principal.viewer, number)
         changed = change(session, number, reason=reason, actor=principal.username, now=now)
         service.audit(
             session,
@@ -243,9 +247,3 @@ def _hearing(session: Session, context: ConsoleContext, call: Call | None, *, fu
         return "full"
     spans = hidden_spans(session, context, call)
     return "unknown" if spans is None else "masked" if spans else "plain"
-
-
-def _ticket(found: Ticket | None) -> Ticket:
-    if found is None:
-        raise NotFoundError("没有这个工单", hint="请核对工单编号")
-    return found

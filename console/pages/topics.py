@@ -23,7 +23,7 @@ HISTORY_DAYS = 180
 
 @router.get("/topics")
 def list_topics(
-    request: Request, principal: auth.Reader, kind: Annotated[str, Query(max_length=16)] = ""
+    request: Request, principal: auth.ContentReader, kind: Annotated[str, Query(max_length=16)] = ""
 ) -> HTMLResponse:
     """The topics that grow, then the largest."""
     with context_of(request).database.reading() as session:
@@ -42,7 +42,7 @@ def list_topics(
 
 
 @router.get("/topics/{topic_id}")
-def show_topic(request: Request, principal: auth.Reader, topic_id: int) -> HTMLResponse:
+def show_topic(request: Request, principal: auth.ContentReader, topic_id: int) -> HTMLResponse:
     """One topic: examples, places, units, and its size day by day."""
     with context_of(request).database.reading() as session:
         row = stored.find_topic(session, topic_id) if topic_id < 2**31 else None

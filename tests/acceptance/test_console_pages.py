@@ -328,7 +328,7 @@ def test_captions_of_a_call_in_progress_scroll_as_they_are_spoken(
     assert visitor.overflow() <= 0
 
     site.publish("call.ended", call_id="a", reason="completed", duration_ms=30_000)
-    site.publish("ticket.created", ticket_id=1, number=NUMBER, call_id="a")
+    site.publish("ticket.created", confidential=False, ticket_id=1, number=NUMBER, call_id="a")
     card.get_by_role("link", name=f"工单 {NUMBER}").click()
     page.wait_for_url(f"**/tickets/{NUMBER}")
     visitor.leave()
@@ -342,11 +342,11 @@ def test_a_new_ticket_appears_in_the_open_list(chromium: Browser, site: Site) ->
         number = "YQ20260105000029"
         moment = datetime.now(UTC) + timedelta(seconds=1)
         seed_heating_call(session, None, now=moment, call_id="beef", recorded=False, number=number)
-    site.publish("ticket.created", ticket_id=2, number=number, call_id="beef")
+    site.publish("ticket.created", confidential=False, ticket_id=2, number=number, call_id="beef")
     expect(page.locator("tr[data-number]").first).to_have_attribute("data-number", number)
     page.get_by_role("link", name="下一页").click()
     visitor.follows()
-    site.publish("ticket.created", ticket_id=3, number="YQ20260105000037", call_id="x")
+    site.publish("ticket.created", confidential=False, ticket_id=3, number="YQ20260105000037", call_id="x")
     expect(page.locator(".toast")).to_contain_text("新工单 YQ20260105000037")
     visitor.leave()
 

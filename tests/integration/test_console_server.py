@@ -83,7 +83,7 @@ def test_an_event_of_the_broker_reaches_the_page_with_its_id(site: Site, client:
         assert response.headers["content-type"].startswith("text/event-stream")
         lines = response.iter_lines()
         assert next(lines) == "retry: 2000"
-        site.publish("ticket.created", number="YQ1", call_id="c", ticket_id=1)
+        site.publish("ticket.created", confidential=False, number="YQ1", call_id="c", ticket_id=1)
         site.publish("caption.final", call_id="c", speaker="caller", text="水管爆了", start_ms=1, end_ms=2)
         message = read_message(lines)
         assert message["event"] == "caption.final"

@@ -414,11 +414,11 @@ def test_counts_and_pages(post: Post) -> None:
     with post.database.reading() as session:
         assert repository.notice_counts(session) == {("sms", "failed"): 1, ("sms", "sent"): 4}
         assert repository.oldest_due(session) is None
-        page = repository.notice_page(session, states=("sent",), limit=2)
-        more = repository.notice_page(session, states=("sent",), before=page[-1].id, limit=9)
+        page = repository.notice_page(session, None, states=("sent",), limit=2)
+        more = repository.notice_page(session, None, states=("sent",), before=page[-1].id, limit=9)
         assert [len(page), len(more)] == [2, 2]
-        assert len(repository.notice_page(session, states=(), ticket=NUMBER, limit=9)) == 5
-        assert repository.notice_page(session, states=(), ticket="YQ1", limit=9) == []
+        assert len(repository.notice_page(session, None, states=(), ticket=NUMBER, limit=9)) == 5
+        assert repository.notice_page(session, None, states=(), ticket="YQ1", limit=9) == []
 
 
 def test_a_letter_reaches_a_real_server_through_the_whole_of_it(post: Post) -> None:

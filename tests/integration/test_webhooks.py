@@ -80,7 +80,7 @@ class Exchange:
 
     def deliveries(self) -> list[WebhookDelivery]:
         with self.database.reading() as session:
-            return list(reversed(repository.deliveries(session, limit=100)))
+            return list(reversed(repository.deliveries(session, None, limit=100)))
 
     def states(self) -> list[str]:
         return [item.state for item in self.deliveries()]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from hotline.errors import ConflictError
+from tickets.access import Viewer
 from tickets.notices import repository
 from tickets.notices.delivery import DeliveryState, check_retryable
 from tickets.notices.kinds import KINDS, Audience, Channel, Recipient
@@ -97,12 +98,14 @@ def opt_in(session: Session, recipient: Recipient) -> bool:
     return True
 
 
-def retry_notice(session: Session, notice_id: int, *, plan: NoticePlan, now: datetime) -> Notice:
+def retry_notice(
+    session: Session, notice_id: int, *, plan: NoticePlan, now: datetime, viewer: Viewer | None = None
+) -> Notice:
     """A person has it sent again, as soon as its hours allow, with all its attempts and its time before it.
 
     Raises `ConflictError` where it is not failed, expired or withheld, or its text is forgotten.
     """
-    notice = repository.lock(session, Notice, notice_id)
+    notice = repository.lock(session, Notice, notice_id, viewer)
     check_retryable(DeliveryState(notice.state))
     if not notice.recipient or not notice.text:
         raise ConflictError("这条消息的内容已按期清除，不能重发")

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from hotline.errors import NotFoundError
+from tickets.access import Viewer, visible_to
 from tickets.lifecycle import State
 from tickets.models import Ticket, Unit
 from tickets.notices.delivery import OPEN, DeliveryState
@@ -39,9 +40,11 @@ def claimable(session: Session, model: type[Row], lane: ColumnElement[bool], now
     return session.scalars(query.with_for_update(skip_locked=True)).one_or_none()
 
 
-def lock(session: Session, model: type[Row], row_id: int) -> Row:
-    """The row as it is now, held by this transaction; raises `NotFoundError`."""
-    row = session.get(model, row_id, with_for_update=True, populate_existing=True)
+def lock(session: Session, model: type[Row], row_id: int, viewer: Viewer | None = None) -> Row:
+    """The row as it is now, held by this transaction; raises `NotFoundError`, also where it is about a ticket that
+    `viewer` (None: a job) may not see."""
+    query = select(model).where(model.id == row_id, _seen(model, viewer)).with_for_update()
+    row = session.scalar(query.execution_options(populate_existing=True))
     if row is None:
         raise NotFoundError(f"没有编号为 {row_id} 的消息")
     return row
@@ -81,10 +84,17 @@ def opted_out(session: Session, channel: str, recipient: str) -> bool:
 
 
 def notice_page(
-    session: Session, *, states: Sequence[str], ticket: str = "", before: int | None = None, limit: int
+    session: Session,
+    viewer: Viewer | None,
+    *,
+    states: Sequence[str],
+    ticket: str = "",
+    before: int | None = None,
+    limit: int,
 ) -> Sequence[Notice]:
-    """The newest notices first, older than the one with id `before`; no `states`: all."""
-    query = select(Notice).order_by(Notice.id.desc()).limit(limit)
+    """The newest notices first, older than the one with id `before`; no `states`: all. `viewer`: None on the
+    machine's own command line."""
+    query = select(Notice).where(_seen(Notice, viewer)).order_by(Notice.id.desc()).limit(limit)
     if states:
         query = query.where(Notice.state.in_(states))
     if ticket:
@@ -141,10 +151,16 @@ def subscription_named(session: Session, name: str) -> WebhookSubscription:
 
 
 def deliveries(
-    session: Session, *, subscription_id: int | None = None, states: Sequence[str] = (), limit: int
+    session: Session,
+    viewer: Viewer | None,
+    *,
+    subscription_id: int | None = None,
+    states: Sequence[str] = (),
+    limit: int,
 ) -> Sequence[WebhookDelivery]:
-    """The newest deliveries first, with their subscriptions."""
-    query = select(WebhookDelivery).options(joinedload(WebhookDelivery.subscription))
+    """The newest deliveries first, with their subscriptions. `viewer`: as in `notice_page`."""
+    loaded = joinedload(WebhookDelivery.subscription)
+    query = select(WebhookDelivery).options(loaded).where(_seen(WebhookDelivery, viewer))
     if subscription_id is not None:
         query = query.where(WebhookDelivery.subscription_id == subscription_id)
     if states:
@@ -157,6 +173,13 @@ def delivery_counts(session: Session) -> dict[tuple[int, str], int]:
     query = select(WebhookDelivery.subscription_id, WebhookDelivery.state, func.count())
     rows = session.execute(query.group_by(WebhookDelivery.subscription_id, WebhookDelivery.state))
     return {(subscription, state): count for subscription, state, count in rows}
+
+
+def _seen(model: type[Notice] | type[WebhookDelivery], viewer: Viewer | None) -> ColumnElement[bool]:
+    """About no ticket, or about one that the viewer may see."""
+    if viewer is None:
+        return true()
+    return or_(model.ticket == "", exists().where(Ticket.number == model.ticket, visible_to(viewer)).correlate(model))
 
 
 def _is_due(model: type[Notice] | type[WebhookDelivery], now: datetime) -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from hotline.locks import make_folder
 from hotline.settings import Settings
 from hotline.settings_notices import WebhookSettings
 from recordings.keys import Key, KeyRing, add_key, parse_keys
+from tickets.access import Viewer
 from tickets.models import Ticket
 from tickets.notices import repository
 from tickets.notices.delivery import DeliveryState, check_retryable
@@ -180,9 +181,11 @@ def disable(subscription: WebhookSubscription, *, reason: str, now: datetime) ->
     subscription.active, subscription.disabled_at, subscription.disabled_reason = False, now, reason[:300]
 
 
-def retry_delivery(session: Session, delivery_id: int, *, settings: WebhookSettings, now: datetime) -> WebhookDelivery:
+def retry_delivery(
+    session: Session, delivery_id: int, *, settings: WebhookSettings, now: datetime, viewer: Viewer | None = None
+) -> WebhookDelivery:
     """A person has it sent again under the same identity; raises `ConflictError`."""
-    delivery = repository.lock(session, WebhookDelivery, delivery_id)
+    delivery = repository.lock(session, WebhookDelivery, delivery_id, viewer)
     check_retryable(DeliveryState(delivery.state))
     if not delivery.body:
         raise ConflictError("这次投递的内容已按期清除，不能重发")

@@ -140,6 +140,7 @@ follow(
     "caption.final": (caption) => cards.get(caption.call_id)?.caption(caption, true),
     "caption.behind": ({ call_id: id, seconds }) => cards.get(id)?.behind(seconds),
     "ticket.created": ({ call_id: id, number }) => {
+      if (!id) return; // of one that is not for everybody
       ended({ call_id: id });
       cards.get(id)?.ticket(number);
     },

@@ -3,8 +3,10 @@ import { follow } from "./events.js";
 import { toast } from "./toasts.js";
 
 const GATHER_MS = 300;
+const LOOK_MS = 3000;
 const list = () => document.querySelector("[data-ticket-list]");
 let waiting = 0;
+let looking = 0;
 
 async function refresh() {
   if (list().dataset.firstPage !== "yes") return;
@@ -21,16 +23,25 @@ async function refresh() {
   }
 }
 
+// Of a ticket that is not for everybody there is no number.
 function created({ number }) {
   if (list().dataset.firstPage !== "yes") {
-    toast(`新工单 ${number}`, `/tickets/${encodeURIComponent(number)}`);
+    if (number) toast(`新工单 ${number}`, `/tickets/${encodeURIComponent(number)}`);
     return;
   }
   clearTimeout(waiting);
   waiting = setTimeout(() => refresh().catch((error) => console.warn(error)), GATHER_MS);
 }
 
+// What a unit's people hear of: any ticket's change, so that it is looked at seldom.
+function changed() {
+  looking ||= setTimeout(() => {
+    looking = 0;
+    refresh().catch((error) => console.warn(error));
+  }, LOOK_MS);
+}
+
 document.querySelector("[data-filters]").addEventListener("change", (event) => {
   if (event.target.matches("select")) event.currentTarget.requestSubmit();
 });
-follow(["ticket"], { "ticket.created": created }, refresh);
+follow(["ticket"], { "ticket.created": created, "ticket.changed": changed }, refresh);

@@ -126,11 +126,11 @@ def test_a_call_in_progress_is_masked_with_its_captions() -> None:
         present_call({"caller": "1"})
 
 
-async def test_a_page_gets_its_topics_only() -> None:
+async def test_a_page_gets_its_events_only() -> None:
     bus = MemoryBus()
     hub = EventHub(bus, max_streams=2)
     hub.start()
-    stream = hub.open({"caption"})
+    stream = hub.open({"caption.partial"})
     messages = stream.messages(life_s=10)
     try:
         assert (await anext(messages)).startswith("retry:")
@@ -153,7 +153,7 @@ async def test_an_event_that_cannot_be_shown_is_given_up_and_the_next_arrives(
     bus = MemoryBus()
     hub = EventHub(bus, max_streams=1)
     hub.start()
-    messages = hub.open({"caption", "ticket"}).messages(life_s=10)
+    messages = hub.open({"caption.partial", "ticket.created"}).messages(life_s=10)
     try:
         await anext(messages)
         bus.publish(event("ticket.created", number="YQ1"))
@@ -166,7 +166,7 @@ async def test_an_event_that_cannot_be_shown_is_given_up_and_the_next_arrives(
 
 
 async def test_silence_is_broken_by_heartbeats_and_ends_with_the_life() -> None:
-    stream = EventStream({"call"})
+    stream = EventStream({"call.ended"})
     said = [message async for message in stream.messages(life_s=0.03, heartbeat_s=0.01)]
     assert said[0] == "retry: 2000\n\n"
     assert set(said[1:]) == {": still here\n\n"}
@@ -174,35 +174,35 @@ async def test_silence_is_broken_by_heartbeats_and_ends_with_the_life() -> None:
 
 async def test_a_slow_page_is_cut_off_and_the_others_are_not() -> None:
     hub = EventHub(MemoryBus(), max_streams=2)
-    slow, quick = hub.open({"caption"}), hub.open({"caption"})
+    slow, quick = hub.open({"caption.partial"}), hub.open({"caption.partial"})
     reading = quick.messages(life_s=10)
     await anext(reading)
     for number in range(QUEUE_LIMIT + 1):
-        hub._fan_out("caption", str(number))
+        hub._fan_out("caption.partial", str(number))
         assert await anext(reading) == str(number)
     assert [message async for message in slow.messages(life_s=10)] == ["retry: 2000\n\n"]
-    hub._fan_out("caption", "after")
+    hub._fan_out("caption.partial", "after")
     assert await anext(reading) == "after"
     await reading.aclose()
 
 
 async def test_too_many_pages_are_refused_until_one_goes() -> None:
     hub = EventHub(MemoryBus(), max_streams=1)
-    first = hub.open({"call"})
+    first = hub.open({"call.ended"})
     with pytest.raises(UnavailableError):
-        hub.open({"call"})
+        hub.open({"call.ended"})
     hub.discard(first)
-    hub.open({"call"})
+    hub.open({"call.ended"})
 
 
 async def test_stopping_ends_the_streams_and_refuses_new_ones() -> None:
     hub = EventHub(MemoryBus(), max_streams=5)
     hub.start()
-    stream = hub.open({"call"})
+    stream = hub.open({"call.ended"})
     messages = stream.messages(life_s=100)
     await anext(messages)
     hub.end_streams()
     assert [message async for message in messages] == []
     with pytest.raises(UnavailableError):
-        hub.open({"call"})
+        hub.open({"call.ended"})
     await hub.close()

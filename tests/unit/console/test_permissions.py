@@ -4,16 +4,29 @@ from console.permissions import PERMISSIONS, Permission, allowed
 from tickets.roles import Role
 
 TABLE = {
-    "viewer": {"read"},
-    "operator": {"read", "hear", "unmask"},
-    "reviewer": {"read", "hear", "edit", "unmask", "figures"},
-    "dispatcher": {"read", "hear", "unmask", "catalogue", "figures"},
-    "unit_handler": {"read", "hear", "unmask", "figures"},
-    "unit_head": {"read", "hear", "unmask", "figures"},
-    "leader": {"read", "hear", "unmask", "figures"},
-    "supervisor": {"read", "hear", "unmask", "hold", "notices", "figures"},
+    "viewer": {"read", "content", "live"},
+    "operator": {"read", "content", "live", "hear", "unmask"},
+    "reviewer": {"read", "content", "live", "hear", "edit", "unmask", "figures"},
+    "dispatcher": {"read", "content", "live", "hear", "unmask", "catalogue", "figures"},
+    "unit_handler": {"read", "content", "hear", "unmask", "figures"},
+    "unit_head": {"read", "content", "hear", "unmask", "figures"},
+    "leader": {"read", "content", "live", "hear", "unmask", "figures"},
+    "supervisor": {"read", "content", "live", "hear", "unmask", "hold", "notices", "figures"},
     "auditor": {"read", "audit", "figures"},
-    "admin": {"read", "hear", "edit", "unmask", "download", "hold", "audit", "notices", "catalogue", "figures"},
+    "admin": {
+        "read",
+        "content",
+        "live",
+        "hear",
+        "edit",
+        "unmask",
+        "download",
+        "hold",
+        "audit",
+        "notices",
+        "catalogue",
+        "figures",
+    },
 }
 
 
