@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from sqlalchemy import select
 
 from console.context import ConsoleContext
-from console.models import AuditEntry, User
+from console.models import AuditEntry
 from hotline.cli_units import EXAMPLES
 from hotline.db import Database
 from hotline.settings import Settings
@@ -31,16 +31,6 @@ def context(settings: Settings, database: Database) -> ConsoleContext:
     units = parse_units(read_sheet((EXAMPLES / "units.csv").read_bytes(), COLUMNS, Bounds(1 << 20, 1 << 20, 100)))
     with database.transaction() as session:
         import_units(session, units.units)
-        admin = session.scalars(select(User).where(User.username == "admin")).one()
-        session.add(
-            User(
-                username="dispatcher",
-                display_name="派",
-                role="dispatcher",
-                password_hash=admin.password_hash,
-                created_at=context.clock.now(),
-            )
-        )
     return context
 
 

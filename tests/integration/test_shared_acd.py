@@ -93,11 +93,12 @@ class Process:
     def __post_init__(self) -> None:
         self.loop = Loop()
         self.bus = ValkeyBus(self.url)
+        self.election = ValkeyElection(self.url, ELECTION, lease_s=LEASE_S)
         self.acd = SharedAcd(
             self.node,
             RULES,
             bus=self.bus,
-            election=ValkeyElection(self.url, ELECTION, lease_s=LEASE_S),
+            election=self.election,
             loop=self.loop,
             clock=SystemClock(),
             handle=self.told.append,
@@ -154,6 +155,7 @@ def pair(broker: Broker) -> Iterator[tuple[Process, Process]]:
     for process in processes:
         process.loop.stop()
         process.acd.close()
+        process.election.close()
         process.bus.close()
         assert process.loop.errors == []
 
