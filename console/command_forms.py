@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from asr.masking import mask_numbers
 from console import labels
 from hotline.errors import ForbiddenError, InvalidInputError
+from tickets.appeal_rules import CODES, EXCLUDED, UNDER_APPEAL, has_appealed
 from tickets.command_rules import FLAG_ROLES, RULES, check_flag, check_role, check_unit
 from tickets.lifecycle import TRANSITIONS, Command, State, allowed_commands
 from tickets.models import Ticket, Unit
@@ -129,11 +130,27 @@ INPUTS: Mapping[Command, tuple[Input, ...]] = {
         Input("address", "地址"),
     ),
     Command.NOTE: (Input("text", "备注", "area", required=True),),
-    Command.FLAG: (Input("flag", "标记", "choice", required=True),),
+    Command.FLAG: (
+        Input("flag", "标记", "choice", required=True),
+        Input("code", "不计入考核的理由", "choice", tuple(CODES.items()), hint="标记为不计入考核时必选"),
+    ),
     Command.UNFLAG: (Input("flag", "标记", "choice", required=True),),
     Command.NAME_READERS: (Input("readers", "知情人账号", "names", required=True, hint="多个账号用逗号分开"),),
     Command.INSTRUCT: (Input("text", "批示", "area", required=True),),
     Command.URGE: (Input("text", "催办内容", "area", required=True),),
+    Command.APPEAL: (
+        Input("code", "申诉理由", "choice", tuple(CODES.items()), required=True, hint="每件工单一个单位只能申诉一次"),
+    ),
+    Command.DECIDE_APPEAL: (
+        Input(
+            "granted",
+            "裁定",
+            "choice",
+            (("true", "同意，工单不计入考核"), ("false", "驳回，工单照常计入")),
+            required=True,
+        ),
+        Input("code", "不计入考核的理由", "choice", tuple(CODES.items()), hint="同意时必选"),
+    ),
 }
 
 
@@ -190,6 +207,10 @@ def may_give(command: Command, ticket: Ticket, actor: Actor) -> bool:
         check_unit(command, actor, lead=ticket.unit, units=frozenset(link.unit for link in ticket.units))
     except ForbiddenError:
         return False
+    if command is Command.APPEAL:
+        return bool(ticket.unit) and UNDER_APPEAL not in ticket.flags and not has_appealed(ticket.events, ticket.unit)
+    if command is Command.DECIDE_APPEAL:
+        return UNDER_APPEAL in ticket.flags
     return command is not Command.NAME_READERS or ticket.confidential
 
 
@@ -232,7 +253,9 @@ def _form(
     masked: bool,
 ) -> CommandForm:
     state = State(ticket.state)
-    filled = (_filled(item, command, ticket, actor, units, categories) for item in INPUTS.get(command, ()))
+    filled = [_filled(item, command, ticket, actor, units, categories) for item in INPUTS.get(command, ())]
+    if command is Command.FLAG and not any(key == EXCLUDED for key, _ in filled[0].options):
+        filled = filled[:1]  # a code is asked of those who may exclude
     inputs = tuple(item for item in filled if not masked or mask_numbers(item.value) == item.value)
     return CommandForm(command, TRANSITIONS[state, command] is not state, RULES[command].reason, inputs)
 

@@ -8,13 +8,13 @@ from typing import Any
 from asr.masking import mask_numbers
 from console import labels
 from console.command_forms import BASES, RETURN_CODES, YES_NO
+from tickets.appeal_rules import CODES
 from tickets.models import Ticket, TicketEvent
 from tickets.ticket_clocks import STEP_RULES
 
 _TEXTS = ("text", "question", "opinion", "decision", "note", "reply", "result", "measures")
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "basis": dict(BASES),
-    "code": dict(RETURN_CODES),
     "contacted": dict(YES_NO),
     "solved": dict(YES_NO),
     "satisfied": {"satisfied": "满意", "basically": "基本满意", "not_satisfied": "不满意"},
@@ -33,7 +33,8 @@ def detail(kind: str, data: Mapping[str, Any], units: Mapping[str, str]) -> str:
             parts.append(f"协办 {'、'.join(_unit(code, units) for code in data['co_units'])}")
     if kind == "deliberate":
         parts.append("、".join(_unit(code, units) for code in data.get("units", ())))
-    for name, words in _WORDS.items():
+    codes: Mapping[str, str] = dict(RETURN_CODES) if kind == "ask_return" else CODES
+    for name, words in {**_WORDS, "code": codes}.items():
         value = data.get(name)
         if isinstance(value, str) and value:
             shown = labels.label(words, value)
@@ -44,6 +45,8 @@ def detail(kind: str, data: Mapping[str, Any], units: Mapping[str, str]) -> str:
         parts.append("已联系上" if data.get("reached") else "未联系上")
     if kind == "decide_extension":
         parts.append("同意" if data.get("granted") else "不同意")
+    if kind == "decide_appeal":
+        parts.insert(0, "同意，不计入考核" if data.get("granted") else "驳回，照常计入")
     if kind == "ask_extension":
         parts.append(f"延长 {data.get('period', '')}")
     if kind in ("merge", "merged_in"):

@@ -70,6 +70,8 @@ USUAL: Mapping[Command, tuple[Actor, dict[str, Any], str]] = {
     Command.UNFLAG: (SUPERVISOR, {"flag": "unreasonable"}, "复核后取消"),
     Command.NAME_READERS: (REVIEWER, {"readers": ["shen"]}, ""),
     Command.INSTRUCT: (LEADER, {"text": "今天必须修好"}, ""),
+    Command.APPEAL: (HEAD, {"code": "not_our_duty"}, "管网归热力公司"),
+    Command.DECIDE_APPEAL: (SUPERVISOR, {"granted": True, "code": "not_our_duty"}, "情况属实"),
     Command.URGE: (SUPERVISOR, {"text": "请尽快到场"}, ""),
 }
 """Who usually gives a command, what it says, and why. `MERGE` needs the number of another ticket."""

@@ -1,11 +1,13 @@
 """Why a ticket may be excluded from the assessment, and when a unit may appeal. Pure.
 
-Both are flags of the ticket, set and taken away by commands with a reason and a code (`tickets.command_rules` says by
-whom); `tickets.appeals` decides.
+Both are flags of the ticket. A supervisor sets `excluded` with a code and a reason; `under_appeal` comes and goes by
+the commands `appeal` and `decide_appeal` alone.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from tickets.lifecycle import Command
 from tickets.ticket_clocks import Happened
 
 EXCLUDED, UNDER_APPEAL = "excluded", "under_appeal"
@@ -30,7 +32,11 @@ def exclusion_reason(code: str, reason: str) -> str:
 
 def has_appealed(events: Sequence[Happened], unit: str) -> bool:
     """Whether that unit has appealed before."""
-    return any(
-        event.kind == "flag" and event.data.get("flag") == UNDER_APPEAL and event.data.get("unit") == unit
-        for event in events
-    )
+    return any(event.kind == Command.APPEAL.value and event.data.get("unit") == unit for event in events)
+
+
+def excludes(kind: str, data: Mapping[str, Any]) -> bool:
+    """Whether an event took its ticket out of the assessment."""
+    if kind == Command.DECIDE_APPEAL.value:
+        return bool(data.get("granted"))
+    return kind == Command.FLAG.value and data.get("flag") == EXCLUDED

@@ -20,6 +20,7 @@ Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=32)]
 Username = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 PeriodText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}(min|h|d|wd)$")]
+AppealCode = Annotated[str, Field(pattern=rf"^({'|'.join(CODES)})$")]
 MAX_REASON = 1000
 
 
@@ -139,11 +140,22 @@ class CloseArguments(Arguments):
 
 
 class FlagArguments(Arguments):
-    """`readers`: the people named for a ticket that becomes confidential; `code`: of an appeal or an exclusion."""
+    """`readers`: the people named for a ticket that becomes confidential; `code`: of an exclusion, of `CODES`."""
 
-    flag: Literal["confidential", "unreasonable", "excluded", "under_appeal", "overdue", "emergency"]
-    code: Annotated[str, Field(pattern=rf"^({'|'.join(CODES)})?$")] = ""
+    flag: Literal["confidential", "unreasonable", "excluded", "overdue", "emergency"]
+    code: AppealCode | Literal[""] = ""
     readers: Annotated[tuple[Username, ...], Field(max_length=20)] = ()
+
+
+class AppealArguments(Arguments):
+    code: AppealCode
+
+
+class DecideAppealArguments(Arguments):
+    """`granted`: the ticket is excluded, with the code."""
+
+    granted: bool
+    code: AppealCode | Literal[""] = ""
 
 
 class ReadersArguments(Arguments):
@@ -227,18 +239,19 @@ RULES: Mapping[Command, Rule] = {
     Command.ARCHIVE: Rule(_REVIEW, system=True),
     Command.EDIT: Rule(_DESK | {Role.SUPERVISOR}, EditArguments, system=True),
     Command.NOTE: Rule(_EVERYBODY, TextArguments, binding=_PART),
-    Command.FLAG: Rule(_REVIEW | {Role.DISPATCHER, Role.UNIT_HEAD}, FlagArguments, reason=True, system=True),
-    Command.UNFLAG: Rule(_REVIEW | {Role.DISPATCHER, Role.UNIT_HEAD}, FlagArguments, reason=True, system=True),
+    Command.FLAG: Rule(_REVIEW | {Role.DISPATCHER}, FlagArguments, reason=True, system=True),
+    Command.UNFLAG: Rule(_REVIEW | {Role.DISPATCHER}, FlagArguments, reason=True, system=True),
     Command.NAME_READERS: Rule(_REVIEW | {Role.DISPATCHER}, ReadersArguments),
     Command.INSTRUCT: Rule(frozenset({Role.LEADER, Role.SUPERVISOR}), TextArguments),
     Command.URGE: Rule(_SEND, TextArguments, system=True),
     Command.CALL_BACK: Rule(_CALL_BACK, CallBackArguments),
+    Command.APPEAL: Rule(frozenset({Role.UNIT_HEAD}), AppealArguments, reason=True),
+    Command.DECIDE_APPEAL: Rule(frozenset({Role.SUPERVISOR}), DecideAppealArguments, reason=True),
 }
 FLAG_ROLES: Mapping[str, frozenset[Role]] = {
     "confidential": _REVIEW | {Role.DISPATCHER},
     "unreasonable": _REVIEW,
     "excluded": frozenset({Role.SUPERVISOR}),
-    "under_appeal": frozenset({Role.UNIT_HEAD, Role.SUPERVISOR}),
     "overdue": frozenset({Role.SUPERVISOR}),
     "emergency": _REVIEW | {Role.DISPATCHER},
 }

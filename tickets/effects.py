@@ -14,6 +14,7 @@ from hotline.errors import ConflictError, InvalidInputError
 from tickets import command_rules as rules
 from tickets import repository
 from tickets.access import viewer_of
+from tickets.appeal_rules import EXCLUDED, UNDER_APPEAL
 from tickets.events import record_event
 from tickets.extraction import PERSONAL
 from tickets.lifecycle import ENDED, Command, State
@@ -138,6 +139,17 @@ def _unflag(_session: Session, ticket: Ticket, said: rules.FlagArguments, _conte
     return changes
 
 
+def _appeal(_session: Session, ticket: Ticket, _said: rules.AppealArguments, _context: Context) -> dict[str, Any]:
+    return {"flags": [*ticket.flags, UNDER_APPEAL]}
+
+
+def _decide_appeal(
+    _session: Session, ticket: Ticket, said: rules.DecideAppealArguments, _context: Context
+) -> dict[str, Any]:
+    flags = [flag for flag in ticket.flags if flag != UNDER_APPEAL]
+    return {"flags": [*flags, EXCLUDED] if said.granted and EXCLUDED not in flags else flags}
+
+
 def _name_readers(_session: Session, ticket: Ticket, said: rules.ReadersArguments, context: Context) -> dict[str, Any]:
     if not ticket.confidential:
         raise ConflictError("工单不是保密工单，不需要指定知情人")
@@ -202,6 +214,8 @@ EFFECTS: Mapping[Command, Effect] = {
     Command.SUPERVISE: _again,
     Command.FLAG: _flag,
     Command.UNFLAG: _unflag,
+    Command.APPEAL: _appeal,
+    Command.DECIDE_APPEAL: _decide_appeal,
     Command.NAME_READERS: _name_readers,
     Command.EDIT: _edit,
     Command.CALL_BACK: _call_back,

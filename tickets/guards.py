@@ -4,7 +4,8 @@
 - An extension is granted once, asked for before the reply is due, and no longer than the reply's own period; the caller
   knows of it.
 - Not solved: the unit does it over, so often as the site says; after that it is under supervision.
-- A unit appeals once against the counting of a ticket.
+- A unit appeals once against the counting of a ticket; it is decided before the ticket is archived. A ticket is
+  excluded with a code.
 - A person who closes a ticket without a call-back that was answered says why.
 """
 
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hotline.errors import ConflictError, InvalidInputError
-from tickets.appeal_rules import UNDER_APPEAL, has_appealed
+from tickets.appeal_rules import EXCLUDED, UNDER_APPEAL, has_appealed
 from tickets.clocks import Clock, length_of, read_clock
-from tickets.command_rules import Arguments, AskExtensionArguments, FlagArguments
+from tickets.command_rules import Arguments, AskExtensionArguments, DecideAppealArguments, FlagArguments
 from tickets.deadlines import parse_period
 from tickets.lifecycle import Command
 from tickets.ticket_clocks import Happened
@@ -97,14 +98,36 @@ def _flag(situation: Situation, arguments: Arguments) -> None:
     assert isinstance(arguments, FlagArguments)
     if arguments.flag in situation.flags:
         raise ConflictError("工单已有这个标记")
-    if arguments.flag == UNDER_APPEAL and has_appealed(situation.events, situation.unit):
-        raise ConflictError("此工单的申诉已裁定过，不能再次申诉")
+    if arguments.flag == EXCLUDED and not arguments.code and situation.by_person:
+        raise InvalidInputError("不计入考核必须选择理由")
 
 
 def _unflag(situation: Situation, arguments: Arguments) -> None:
     assert isinstance(arguments, FlagArguments)
     if arguments.flag not in situation.flags:
         raise ConflictError("工单没有这个标记")
+
+
+def _appeal(situation: Situation, _arguments: Arguments) -> None:
+    if not situation.unit:
+        raise ConflictError("工单没有承办单位，不能申诉")
+    if UNDER_APPEAL in situation.flags:
+        raise ConflictError("工单已有待裁定的申诉")
+    if has_appealed(situation.events, situation.unit):
+        raise ConflictError("此工单的申诉已裁定过，不能再次申诉")
+
+
+def _decide_appeal(situation: Situation, arguments: Arguments) -> None:
+    assert isinstance(arguments, DecideAppealArguments)
+    if UNDER_APPEAL not in situation.flags:
+        raise ConflictError("工单没有待裁定的申诉", hint="请刷新页面后重试")
+    if arguments.granted and not arguments.code:
+        raise InvalidInputError("同意申诉必须选择不计入考核的理由")
+
+
+def _archive(situation: Situation, _arguments: Arguments) -> None:
+    if UNDER_APPEAL in situation.flags:
+        raise ConflictError("申诉尚未裁定，不能归档", hint="请先裁定申诉")
 
 
 def _is_late(clock: Clock, situation: Situation) -> bool:
@@ -121,4 +144,7 @@ GUARDS: Mapping[Command, Guard] = {
     Command.CLOSE: _close,
     Command.FLAG: _flag,
     Command.UNFLAG: _unflag,
+    Command.APPEAL: _appeal,
+    Command.DECIDE_APPEAL: _decide_appeal,
+    Command.ARCHIVE: _archive,
 }

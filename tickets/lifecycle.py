@@ -84,6 +84,8 @@ class Command(StrEnum):
     INSTRUCT = "instruct"
     URGE = "urge"
     CALL_BACK = "call_back"
+    APPEAL = "appeal"
+    DECIDE_APPEAL = "decide_appeal"
 
     @property
     def label(self) -> str:
@@ -117,6 +119,8 @@ _STAYS: dict[Command, frozenset[State]] = {
     Command.INSTRUCT: _OPEN,
     Command.URGE: _OPEN - {State.ACCEPTING},
     Command.CALL_BACK: frozenset({State.TO_CALL_BACK}),
+    Command.APPEAL: frozenset(State) - {State.ARCHIVED},
+    Command.DECIDE_APPEAL: frozenset(State) - {State.ARCHIVED},
 }
 TRANSITIONS: dict[tuple[State, Command], State] = {
     (State.ACCEPTING, Command.ACCEPT): State.TO_DISPATCH,
@@ -204,6 +208,8 @@ COMMAND_LABELS: dict[Command, str] = {
     Command.INSTRUCT: "批示",
     Command.URGE: "催办",
     Command.CALL_BACK: "登记回访",
+    Command.APPEAL: "申诉",
+    Command.DECIDE_APPEAL: "裁定申诉",
 }
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from asr.masking import mask_numbers
 from hotline.errors import NotFoundError
 from tickets.access import Viewer, visible_to
-from tickets.appeal_rules import EXCLUDED, UNDER_APPEAL, exclusion_reason
+from tickets.appeal_rules import EXCLUDED, UNDER_APPEAL, excludes, exclusion_reason
 from tickets.figure_models import Publication
 from tickets.formulas import RatePeriod
 from tickets.lifecycle import Command
@@ -21,6 +21,7 @@ from tickets.survey_models import Survey
 
 CHUNK = 500
 MAX_MERGES = 20
+EXCLUDING = (Command.FLAG.value, Command.DECIDE_APPEAL.value)
 Item = TypeVar("Item")
 
 
@@ -128,12 +129,12 @@ def _exclusions(session: Session, ticket_ids: Iterable[int]) -> dict[int, str]:
     reasons: dict[int, str] = {}
     for chunk in chunks(ticket_ids):
         query = (
-            select(TicketEvent.ticket_id, TicketEvent.reason, TicketEvent.data)
-            .where(TicketEvent.ticket_id.in_(chunk), TicketEvent.kind == Command.FLAG.value)
+            select(TicketEvent.ticket_id, TicketEvent.kind, TicketEvent.reason, TicketEvent.data)
+            .where(TicketEvent.ticket_id.in_(chunk), TicketEvent.kind.in_(EXCLUDING))
             .order_by(TicketEvent.sequence)
         )
         for row in session.execute(query):
-            if row.data.get("flag") == EXCLUDED:
+            if excludes(row.kind, row.data):
                 reasons[row.ticket_id] = exclusion_reason(row.data.get("code", ""), mask_numbers(row.reason))
     return reasons
 

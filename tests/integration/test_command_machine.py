@@ -49,11 +49,17 @@ OTHER = "YQ20260105000026"
 VARIANTS: dict[Command, list[dict[str, Any]]] = {
     Command.DISPATCH: [{"unit": TOWN}, {"unit": BUREAU, "co_units": [TOWN]}, {"unit": "none"}, {}],
     Command.MERGE: [{"into": OTHER}, {"into": NUMBER}, {"into": "x"}],
-    Command.FLAG: [{"flag": "excluded"}, {"flag": "confidential", "readers": ["ban"]}, {"flag": "overdue"}],
+    Command.FLAG: [
+        {"flag": "excluded", "code": "other"},
+        {"flag": "confidential", "readers": ["ban"]},
+        {"flag": "overdue"},
+    ],
     Command.UNFLAG: [{"flag": "excluded"}, {"flag": "confidential"}],
     Command.EDIT: [{"tier": "T1"}, {"tier": "T3"}, {"overlay": ""}, {"title": "另一个标题"}, {}],
     Command.ASK_EXTENSION: [{"period": "1h", "told_caller": True}, {"period": "99d", "told_caller": True}],
     Command.DECIDE_EXTENSION: [{"granted": True}, {"granted": False}],
+    Command.APPEAL: [{"code": "malicious"}, {"code": "luck"}],
+    Command.DECIDE_APPEAL: [{"granted": True, "code": "other"}, {"granted": True}, {"granted": False}],
     Command.DELIBERATE: [{"units": [BUREAU, COMPANY]}],
 }
 TRIES = st.tuples(

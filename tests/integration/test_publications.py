@@ -5,18 +5,16 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from console_seed import seed_heating_call
 from figure_seed import BAD, FAIR, GOOD, NOVEMBER, SILENT, seed_ticket, seed_units
 from sqlalchemy import text, update
-from ticket_people import HEAD, NUMBER, SUPERVISOR, TOWN
+from ticket_people import ADMIN, HANDLER, HEAD, NUMBER, SUPERVISOR, Counter, add_ticket
 from ticket_people import seed_units as seed_people_units
 
 from hotline.db import Database
 from hotline.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from hotline.settings import Settings
 from tickets.access import Viewer
-from tickets.appeals import decide_appeal
-from tickets.commands import CommandRequest, load_desk, perform
+from tickets.commands import load_desk
 from tickets.figure_models import Publication
 from tickets.formulas import load_formulas, month_period
 from tickets.lifecycle import Command
@@ -24,8 +22,8 @@ from tickets.models import TicketUnit
 from tickets.publication import line_of
 from tickets.rate_repository import cases_for, cases_of, current_publication, publication_by_id, publications
 from tickets.rate_service import compute, publish, published_outputs, replay
-from tickets.repository import lock_ticket
 from tickets.roles import Actor, Role
+from tickets.survey_models import Survey
 
 ZONE = ZoneInfo("Asia/Shanghai")
 AFTER = datetime(2026, 11, 20, tzinfo=UTC)
@@ -145,33 +143,80 @@ def test_a_unit_sees_its_own_tickets_but_no_confidential_one(seeded: Database, m
         assert [case.number[10:15] for case in cases_for(session, month[1], leader, unit="rsj")] == ["00009"]
 
 
-def test_an_appeal_is_asked_by_the_head_and_decided_by_a_supervisor(database: Database, settings: Settings) -> None:
-    desk, now = load_desk(settings), datetime(2026, 1, 5, 2, tzinfo=UTC)
-    asked = CommandRequest(
-        Command.FLAG, {"flag": "under_appeal", "code": "not_our_duty"}, "管网归热力公司，电话 13800138000"
-    )
+@pytest.fixture
+def handled(database: Database, settings: Settings) -> Counter:
     with database.transaction() as session:
         seed_people_units(session)
-        seed_heating_call(session, None, now=now)
-        ticket = lock_ticket(session, NUMBER, None)
-        ticket.unit = TOWN
-        with pytest.raises(ConflictError, match="没有待裁定的申诉"):
-            decide_appeal(
-                session, ticket, granted=True, code="other", reason="属实", actor=SUPERVISOR, desk=desk, now=now
-            )
-        for nobody in (Actor("ban", Role.UNIT_HANDLER, TOWN), Actor("zhang", Role.UNIT_HEAD, "cgw")):
-            with pytest.raises(ForbiddenError):
-                perform(session, ticket, asked, actor=nobody, desk=desk, now=now)
-        perform(session, ticket, asked, actor=HEAD, desk=desk, now=now)
+        add_ticket(session, NUMBER, "c0ffee")
+    counter = Counter(database, load_desk(settings))
+    counter.give(Command.DISPATCH, Command.SIGN_IN)
+    return counter
+
+
+def test_an_appeal_is_asked_by_the_head_and_decided_by_a_supervisor(handled: Counter) -> None:
+    with pytest.raises(ConflictError, match="没有待裁定的申诉"):
+        handled.give(Command.DECIDE_APPEAL)
+    for nobody in (HANDLER, SUPERVISOR, Actor("zhang", Role.UNIT_HEAD, "cgw")):
         with pytest.raises(ForbiddenError):
-            decide_appeal(session, ticket, granted=True, code="other", reason="属实", actor=HEAD, desk=desk, now=now)
+            handled.give(Command.APPEAL, actor=nobody)
+    with pytest.raises(InvalidInputError, match="原因"):
+        handled.give(Command.APPEAL, reason=" ")
+    handled.give(Command.APPEAL)
+    assert handled.ticket().flags == ["under_appeal"]
+    with pytest.raises(ConflictError, match="待裁定"):
+        handled.give(Command.APPEAL)
+    with pytest.raises(ForbiddenError):
+        handled.give(Command.DECIDE_APPEAL, actor=HEAD)
+    for said, told in (({"granted": True, "code": "luck"}, "格式不对"), ({"granted": True}, "选择不计入考核的理由")):
+        with pytest.raises(InvalidInputError, match=told):
+            handled.give(Command.DECIDE_APPEAL, **said)
+    handled.give(Command.DECIDE_APPEAL)
+    assert handled.ticket().flags == ["excluded"]
+    with pytest.raises(ConflictError, match="已裁定"):
+        handled.give(Command.APPEAL)
+    handled.agrees()
+
+
+def test_an_appeal_that_is_denied_changes_nothing_but_cannot_be_made_again(handled: Counter) -> None:
+    handled.give(Command.APPEAL)
+    handled.give(Command.DECIDE_APPEAL, granted=False)
+    assert handled.ticket().flags == []
+    with pytest.raises(ConflictError, match="已裁定"):
+        handled.give(Command.APPEAL)
+    handled.agrees()
+
+
+def test_a_ticket_that_was_excluded_before_stays_so_once(handled: Counter) -> None:
+    handled.give(Command.FLAG, flag="excluded", code="malicious")
+    handled.give(Command.APPEAL)
+    handled.give(Command.DECIDE_APPEAL)
+    assert handled.ticket().flags == ["excluded"]
+
+
+def test_an_appeal_is_decided_before_the_ticket_is_archived(handled: Counter) -> None:
+    handled.give(Command.SUBMIT, Command.APPROVE, Command.CLOSE, Command.APPEAL)
+    with pytest.raises(ConflictError, match="尚未裁定"):
+        handled.give(Command.ARCHIVE)
+    handled.give(Command.DECIDE_APPEAL, Command.ARCHIVE)
+
+
+def test_there_is_one_way_to_be_under_appeal(handled: Counter) -> None:
+    for command in (Command.FLAG, Command.UNFLAG):
         with pytest.raises(InvalidInputError):
-            decide_appeal(
-                session, ticket, granted=True, code="luck", reason="属实", actor=SUPERVISOR, desk=desk, now=now
+            handled.give(command, actor=ADMIN, flag="under_appeal")
+
+
+def test_why_a_ticket_was_excluded_is_told_with_the_rates(handled: Counter, month) -> None:  # type: ignore[no-untyped-def]
+    handled.give(Command.APPEAL)
+    handled.give(Command.DECIDE_APPEAL, reason="管网归热力公司，电话 13800138000")
+    with handled.database.transaction() as session:
+        ticket_id = handled.ticket().id
+        session.add(
+            Survey(
+                ticket_id=ticket_id, pass_number=1, phone="", state="completed", created_at=NOVEMBER, closed_at=NOVEMBER
             )
-        decide_appeal(
-            session, ticket, granted=True, code="not_our_duty", reason="属实", actor=SUPERVISOR, desk=desk, now=now
         )
-        assert (set(ticket.flags) & {"excluded", "under_appeal"}) == {"excluded"}
-        with pytest.raises(ConflictError, match="已裁定"):
-            perform(session, ticket, asked, actor=HEAD, desk=desk, now=now)
+    with handled.database.reading() as session:
+        (case,) = cases_of(session, month[1])
+    assert case.excluded.startswith("不属承办单位职责（管网归热力公司")
+    assert "13800138000" not in case.excluded

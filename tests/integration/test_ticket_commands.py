@@ -294,7 +294,9 @@ def test_a_ticket_is_merged_into_an_open_one(counter: Counter) -> None:
 def test_flags_have_their_own_people(counter: Counter) -> None:
     with pytest.raises(ForbiddenError, match="不能改变这个标记"):
         counter.give(Command.FLAG, actor=REVIEWER, flag="excluded")
-    counter.give(Command.FLAG, flag="excluded")
+    with pytest.raises(InvalidInputError, match="必须选择理由"):
+        counter.give(Command.FLAG, flag="excluded")
+    counter.give(Command.FLAG, flag="excluded", code="force_majeure")
     with pytest.raises(ConflictError, match="已有这个标记"):
         counter.give(Command.FLAG, flag="excluded")
     counter.give(Command.UNFLAG, flag="excluded")

@@ -8,7 +8,7 @@ from console.handling import detail
 from hotline.errors import InvalidInputError
 from tickets.command_rules import RULES
 from tickets.lifecycle import Command
-from tickets.models import Ticket, TicketUnit, Unit
+from tickets.models import Ticket, TicketEvent, TicketUnit, Unit
 from tickets.roles import Actor, Role
 
 UNITS = [
@@ -88,10 +88,29 @@ def test_a_text_with_a_hidden_number_is_not_offered_for_correction() -> None:
 
 def test_flags_are_offered_by_who_may_and_whether_they_are_there() -> None:
     flagged = ticket("handling", TOWN, flags=["excluded"])
-    assert [code for code, _ in field(forms(flagged, HEAD)[Command.FLAG], "flag").options] == ["under_appeal"]
-    assert Command.UNFLAG not in forms(flagged, HEAD)
+    assert not {Command.FLAG, Command.UNFLAG} & set(forms(flagged, HEAD))
     assert [code for code, _ in field(forms(flagged, SUPERVISOR)[Command.UNFLAG], "flag").options] == ["excluded"]
     assert Command.INSTRUCT in forms(flagged, LEADER)
+
+
+def test_an_appeal_is_offered_once_and_its_decision_while_it_waits() -> None:
+    mine = ticket("closed", TOWN)
+    assert Command.APPEAL in forms(mine, HEAD)
+    assert Command.APPEAL not in forms(mine, HANDLER)
+    assert Command.APPEAL not in forms(ticket("closed"), ADMIN)  # nobody's
+    assert Command.DECIDE_APPEAL not in forms(mine, SUPERVISOR)
+    mine.flags = ["under_appeal"]
+    assert Command.APPEAL not in forms(mine, HEAD)
+    assert Command.DECIDE_APPEAL in forms(mine, SUPERVISOR)
+    assert Command.DECIDE_APPEAL not in forms(mine, HEAD)
+    mine.flags, mine.events = [], [TicketEvent(kind="appeal", data={"unit": TOWN})]
+    assert Command.APPEAL not in forms(mine, HEAD)
+
+
+def test_a_code_is_asked_of_those_who_may_exclude() -> None:
+    mine = ticket("handling", TOWN)
+    assert {item.name for item in forms(mine, SUPERVISOR)[Command.FLAG].inputs} == {"flag", "code"}
+    assert {item.name for item in forms(mine, DISPATCHER)[Command.FLAG].inputs} == {"flag"}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +126,7 @@ def test_flags_are_offered_by_who_may_and_whether_they_are_there() -> None:
         (Command.NAME_READERS, {"readers": ["li, wang，zhao、"]}, {"readers": ["li", "wang", "zhao"]}),
         (Command.EDIT, {"title": ["新"], "address": [""]}, {"title": "新", "address": ""}),
         (Command.ACCEPT, {"unit": ["zsy"]}, {}),
+        (Command.DECIDE_APPEAL, {"granted": ["false"], "code": [""]}, {"granted": False}),
     ],
 )
 def test_what_was_typed_becomes_arguments(
@@ -134,6 +154,11 @@ def test_a_fee_that_is_no_number_is_told(fee: str) -> None:
         ("reminded", {"step": "sign_in", "share": 0.8}, "签收；已用 80%"),
         ("edit", {"set": {"title": "新", "tier": "T1"}}, "标题、时限等级"),
         ("created", {"number": "YQ1"}, ""),
+        ("ask_return", {"code": "not_our_duty"}, "不属于本单位职责"),
+        ("appeal", {"code": "not_our_duty"}, "不属承办单位职责"),
+        ("decide_appeal", {"granted": True, "code": "malicious"}, "同意，不计入考核；恶意或重复诉求"),
+        ("decide_appeal", {"granted": False, "code": ""}, "驳回，照常计入"),
+        ("flag", {"flag": "excluded", "code": "force_majeure"}, "不计入考核；不可抗力"),
     ],
 )
 def test_history_says_what_was_done(kind: str, data: dict[str, object], line: str) -> None:
