@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 LOCKS := requirements-build.lock requirements.lock
-BENCHES := calls captions classification cluster dsp duplicates engine extraction figures rates recognition search soak survival telephone text topics
+BENCHES := calls captions classification cluster dsp duplicates engine extraction figures many_tickets rates recognition search soak survival telephone text topics
 ARGS ?=
 
 .PHONY: help demo serve test lint fmt bench lock

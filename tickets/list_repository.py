@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from tickets.access import Viewer, visible_to
 from tickets.models import Ticket
+from tickets.text_search import narrowed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ def list_tickets(
     session: Session, viewer: Viewer, wanted: TicketQuery, *, after: Place | None, limit: int
 ) -> Sequence[Ticket]:
     """The newest first, those that follow `after`."""
-    query = select(Ticket).where(visible_to(viewer), *_conditions(wanted))
+    near = narrowed(session, wanted.text)
+    query = select(Ticket).where(visible_to(viewer), *_conditions(wanted), *near)
     if after is not None:
         same_time = and_(Ticket.created_at == after.created_at, Ticket.id < after.ticket_id)
         query = query.where(or_(Ticket.created_at < after.created_at, same_time))

@@ -3,11 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import Connection, ForeignKey, Index, String, Text, UniqueConstraint, event, insert, inspect, update
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.orm import Mapped, Mapper, mapped_column, relationship
 
 import asr.models  # noqa: F401 - calls and segments, which these rows refer to
 from hotline.db import Base
+from tickets.words import WRITTEN, document
 
 
 class TicketCounter(Base):
@@ -103,6 +105,35 @@ class Ticket(Base):
     units: Mapped[list["TicketUnit"]] = relationship(cascade="all, delete-orphan", order_by="TicketUnit.unit")
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class IndexedTicket(Base):
+    """What is written in a ticket, as a search by text finds it (`tickets.text_search`).
+
+    It follows the ticket's row; on SQLite an FTS5 table follows this one by triggers, on PostgreSQL `words` is a
+    tsvector with a GIN index.
+    """
+
+    __tablename__ = "indexed_tickets"
+    __table_args__ = (Index("ix_indexed_tickets_words", "words", postgresql_using="gin").ddl_if(dialect="postgresql"),)
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id", ondelete="CASCADE"), primary_key=True)
+    words: Mapped[str] = mapped_column(Text().with_variant(TSVECTOR(), "postgresql"))
+
+
+@event.listens_for(Ticket, "after_insert")
+def _index_new(_mapper: Mapper[Ticket], connection: Connection, ticket: Ticket) -> None:
+    words = document((getattr(ticket, name) for name in WRITTEN), connection.dialect.name)
+    connection.execute(insert(IndexedTicket), {"ticket_id": ticket.id, "words": words})
+
+
+@event.listens_for(Ticket, "after_update")
+def _index_changed(_mapper: Mapper[Ticket], connection: Connection, ticket: Ticket) -> None:
+    attributes = inspect(ticket).attrs
+    if any(attributes[name].history.has_changes() for name in WRITTEN):
+        words = document((getattr(ticket, name) for name in WRITTEN), connection.dialect.name)
+        row = IndexedTicket.ticket_id == ticket.id
+        connection.execute(update(IndexedTicket).where(row).values(words=words))
 
 
 class TicketEvent(Base):

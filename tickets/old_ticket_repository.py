@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from tickets.models import OldNumber, Ticket, TicketEvent, TicketNumber, TicketUnit
+from tickets.models import IndexedTicket, OldNumber, Ticket, TicketEvent, TicketNumber, TicketUnit
+from tickets.words import WRITTEN, document
 
 CHUNK = 500
 
@@ -33,8 +34,13 @@ def add_numbers(session: Session, given: Sequence[dict[str, Any]]) -> None:
 
 
 def add_tickets(session: Session, given: Sequence[dict[str, Any]]) -> Sequence[int]:
-    """The tickets; their ids in the same order."""
-    return session.scalars(insert(Ticket).returning(Ticket.id, sort_by_parameter_order=True), given).all()
+    """The tickets, found by their texts too; their ids in the same order."""
+    ids = session.scalars(insert(Ticket).returning(Ticket.id, sort_by_parameter_order=True), given).all()
+    dialect = session.get_bind().dialect.name
+    texts = (document((row.get(name) for name in WRITTEN), dialect) for row in given)
+    rows = [{"ticket_id": ticket_id, "words": words} for ticket_id, words in zip(ids, texts, strict=True)]
+    session.execute(insert(IndexedTicket), rows)
+    return ids
 
 
 def add_events(session: Session, given: Sequence[dict[str, Any]]) -> None:

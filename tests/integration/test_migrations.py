@@ -26,11 +26,12 @@ import tickets.survey_models
 import tickets.topic_models  # noqa: F401
 from asr.search import FTS
 from hotline.db import Base, Database, alembic_config
+from tickets.text_search import FTS as TICKETS_FTS
 
 
 def is_no_part_of_fts5(name: str | None, kind: str, _parents: object) -> bool:
     """SQLite keeps a full-text index in tables of its own making, which no model describes."""
-    return not (kind == "table" and name is not None and name.startswith(FTS))
+    return not (kind == "table" and name is not None and name.startswith((FTS, TICKETS_FTS)))
 
 
 def is_of_this_database(dialect: str) -> Callable[..., bool]:
