@@ -47,7 +47,8 @@ class Ticket(Base):
 
     __tablename__ = "tickets"
     __table_args__ = (
-        Index(None, "state", "due_at"),
+        Index(None, "state", "created_at", "id"),
+        Index(None, "due_at", "id"),
         Index(None, "unit", "state"),
         Index(None, "created_at", "id"),
         Index(None, "updated_at", "id"),
