@@ -140,6 +140,7 @@ def test_a_person_signs_in_reads_the_list_and_hears_a_word(
     page.click(f"tr[data-number={NUMBER}] a")
     page.wait_for_url(f"**/tickets/{NUMBER}")
     expect(page.locator("transcript-player.with-audio")).to_be_visible()
+    expect(page.locator("dialog:visible")).to_have_count(0)
     assert visitor.overflow() <= 0
     word = page.locator(".word", has_text="设备").first
     start, end = int(word.get_attribute("data-start") or -1), int(word.get_attribute("data-end") or -1)
