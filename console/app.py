@@ -20,11 +20,14 @@ from console.open311.app import PATH as OPEN311_PATH
 from console.open311.app import create_open311
 from console.pages import (
     access,
+    attachments,
     audit,
     calendar,
     catalogue,
     commands,
     exports,
+    field,
+    field_links,
     figures,
     health,
     knowledge,
@@ -103,6 +106,10 @@ def create_app(context: ConsoleContext) -> FastAPI:
         calendar,
     ):
         app.include_router(page.router)
+    app.state.link_failures = Throttle(context.settings.field.link_failures_per_minute)
+    app.include_router(field_links.router)
+    for page in (attachments, field):
+        app.include_router(page.router, max_body_size=context.settings.field.max_file_bytes + MAX_BODY_BYTES)
     app.include_router(catalogue.router, max_body_size=context.settings.tickets.max_import_bytes + MAX_BODY_BYTES)
     app.state.key_rates = Throttle(context.settings.api.per_minute)
     app.state.key_failures = Throttle(context.settings.api.refusals_per_minute)

@@ -7,8 +7,10 @@ from typing import Any
 
 from asr.masking import mask_numbers
 from console import labels
+from console.attachment_views import who
 from console.command_forms import BASES, RETURN_CODES, YES_NO
 from tickets.appeal_rules import CODES
+from tickets.attachments.service import PURPOSES
 from tickets.models import Ticket, TicketEvent
 from tickets.ticket_clocks import STEP_RULES
 
@@ -51,6 +53,10 @@ def detail(kind: str, data: Mapping[str, Any], units: Mapping[str, str]) -> str:
         parts.append(f"延长 {data.get('period', '')}")
     if kind in ("merge", "merged_in"):
         parts.append(str(data.get("into") or data.get("number") or ""))
+    if kind == "attached":
+        parts += [labels.label(PURPOSES, str(data.get("purpose", ""))), str(data.get("name", ""))]
+    if kind in ("link_made", "link_opened", "link_revoked"):
+        parts.append(str(data.get("crew", "")))
     if kind == "edit":
         parts.append("、".join(labels.label(labels.FIELDS, name) for name in data.get("set", {})))
     parts += [str(data[name]) for name in _TEXTS if isinstance(data.get(name), str) and data[name]]
@@ -80,7 +86,7 @@ def history(
         Step(
             at=event.at,
             what=labels.label(labels.EVENT_KINDS, event.kind),
-            actor=labels.label(labels.ACTORS, event.actor),
+            actor=who(labels.label(labels.ACTORS, event.actor)),
             reason=mask_numbers(event.reason) if masked else event.reason,
             detail=_told(event, units or {}, masked=masked) if told else "",
         )

@@ -14,7 +14,8 @@ from asr.masking import digits_in, mask_numbers
 from asr.repository import latest_transcript
 from console import auth, handling, repository, service, views
 from console.advice import advice_for
-from console.command_forms import offered
+from console.attachment_views import attachment_rows
+from console.command_forms import may_give, offered
 from console.context import ConsoleContext, client_address, context_of
 from console.deadline import deadline
 from console.hearing import hidden_spans
@@ -26,6 +27,10 @@ from hotline.errors import InvalidInputError
 from recordings.models import Call
 from recordings.retention_models import LegalHold
 from recordings.retention_repository import certificate_of_call, hold_of
+from tickets.attachments.links import links_of, may_make_links
+from tickets.attachments.repository import attachments_of
+from tickets.attachments.service import PURPOSES
+from tickets.lifecycle import Command, State
 from tickets.models import Ticket
 from tickets.retention import place_hold, release_hold
 from tickets.service import SiteData
@@ -166,6 +171,12 @@ def show_ticket(
                 masked=not full,
                 advice=advice[0] if advice else None,
             ),
+            "files": attachment_rows(attachments_of(session, ticket.id) if told else [], full=full),
+            "purposes": PURPOSES,
+            "may_attach": may_give(Command.NOTE, ticket, principal.actor("")) and ticket.state != State.ARCHIVED.value,
+            "links": links_of(session, ticket.id),
+            "may_link": may_make_links(ticket, principal.actor("")),
+            "now": context.clock.now(),
             "version": ticket.version,
             "command_key": secrets.token_hex(12),
             "unmasked": full,

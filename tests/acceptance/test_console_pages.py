@@ -79,7 +79,10 @@ class Visitor:
         self.page.on("requestfailed", lambda request: self._failed(request.url, str(request.failure)))
         self.foreign: Messages = []
         self.page.on(
-            "request", lambda request: request.url.startswith(site.address) or self.foreign.append(request.url)
+            "request",
+            lambda request: (
+                request.url.removeprefix("blob:").startswith(site.address) or self.foreign.append(request.url)
+            ),
         )
 
     def _failed(self, url: str, why: str) -> None:

@@ -155,6 +155,31 @@ ROUTES: dict[tuple[str, str], Entry] = {
     ("POST", "/tickets/{number}/duplicates/{suggestion}/accept"): Entry(
         ALL, (303, 404, 409), "ticket", late=ALL - MERGE
     ),
+    ("POST", "/tickets/{number}/attachments"): Entry(ok=(404,)),  # without a file and a ticket
+    ("POST", "/tickets/{number}/links"): Entry(ALL, (303, 400, 403, 409), "ticket"),
+    ("POST", "/tickets/{number}/links/{link_id}/revoke"): Entry(ALL, (403, 404), "ticket", path={"link_id": "1"}),
+    ("GET", "/attachments/{attachment_id}/{size}"): Entry(TOLD, (404,), path={"attachment_id": "1", "size": "shown"}),
+    ("GET", "/attachments/{attachment_id}/file/content"): Entry(TOLD, (403, 404), path={"attachment_id": "1"}),
+    ("POST", "/attachments/{attachment_id}/original"): Entry(DOWNLOAD, (404,), path={"attachment_id": "1"}),
+    ("GET", "/field/{number}"): Entry(TOLD, about="ticket"),
+    ("POST", "/field/{number}/commands/{command}"): Entry(
+        TOLD, (403, 409), "ticket", path={"command": "contact"}, form={"method": "phone", "reached": "true"}
+    ),
+    ("POST", "/field/{number}/files"): Entry(ok=(404,)),
+    ("POST", "/field/{number}/call"): Entry(TOLD, (403,), "ticket"),
+    ("GET", "/field/{number}/pictures/{attachment_id}/{size}"): Entry(
+        TOLD, (404,), "ticket", path={"attachment_id": "1", "size": "shown"}
+    ),
+    ("GET", "/f/{token}"): Entry(ok=(404,), path={"token": "x"}, public=True),
+    ("POST", "/f/{token}/open"): Entry(ok=(403, 404), path={"token": "x"}, public=True),
+    ("POST", "/f/{token}/commands/{command}"): Entry(
+        ok=(403, 404), path={"token": "x", "command": "contact"}, public=True
+    ),
+    ("POST", "/f/{token}/files"): Entry(ok=(403, 404), path={"token": "x"}, public=True),
+    ("POST", "/f/{token}/call"): Entry(ok=(403, 404), path={"token": "x"}, public=True),
+    ("GET", "/f/{token}/pictures/{attachment_id}/{size}"): Entry(
+        ok=(404,), path={"token": "x", "attachment_id": "1", "size": "shown"}, public=True
+    ),
     ("POST", "/logout"): Entry(ok=(303,)),
     ("GET", "/api/v1/openapi.json"): Entry(public=True),
     ("GET", "/api/v1/docs"): Entry(public=True),
