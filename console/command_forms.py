@@ -229,6 +229,8 @@ def parse_form(command: Command, given: Mapping[str, list[str]]) -> dict[str, An
             said[item.name] = _value(item, values[-1])
         elif command is Command.EDIT and item.name in given and not item.required:
             said[item.name] = ""  # emptied by the person
+    if command is Command.DISPATCH:  # who becomes the lead helps no longer, also where that was suggested
+        said["co_units"] = [code for code in said["co_units"] if code != said.get("unit")]
     return said
 
 

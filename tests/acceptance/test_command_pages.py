@@ -57,7 +57,7 @@ def test_a_ticket_is_dispatched_signed_and_handled_on_its_page(
     page.goto(f"/tickets/{NUMBER}")
     page.get_by_role("button", name="签收", exact=True).click()
     page.locator("dialog[open]").get_by_role("button", name="签收").click()
-    expect(page.locator(".area-history")).to_contain_text("签收")
+    expect(page.locator(".ticket-head")).to_contain_text("办理中")
     page.get_by_role("button", name="提交办理结果").click()
     dialog = page.locator("dialog[open]")
     dialog.get_by_label("办理结果").fill("主板已更换，供暖恢复")

@@ -51,7 +51,12 @@ def test_a_call_becomes_rows_a_ticket_and_an_archived_spool(site: Site) -> None:
     assert site.store.exists(f"2026/01/05/{CALL_ID}.jsonl")
     created = site.bus.published[-1]
     assert created.name == "ticket.created"
-    assert created.data == {"ticket_id": ticket.id, "number": ticket.number, "call_id": CALL_ID}
+    assert created.data == {
+        "ticket_id": ticket.id,
+        "number": ticket.number,
+        "call_id": CALL_ID,
+        "confidential": False,
+    }
 
 
 def test_evidence_points_at_the_words_and_the_audio(site: Site) -> None:

@@ -117,6 +117,7 @@ def test_a_code_is_asked_of_those_who_may_exclude() -> None:
     ("command", "given", "said"),
     [
         (Command.DISPATCH, {"unit": [" zsy "], "co_units": ["a", "b"]}, {"unit": "zsy", "co_units": ["a", "b"]}),
+        (Command.DISPATCH, {"unit": ["a"], "co_units": ["a", "b"]}, {"unit": "a", "co_units": ["b"]}),
         (Command.SUBMIT, {"result": ["好了"], "fee_cents": ["85.5"]}, {"result": "好了", "fee_cents": 8550}),
         (Command.SUBMIT, {"result": ["好了"], "fee_cents": [" "]}, {"result": "好了"}),
         (Command.ASK_EXTENSION, {"period": ["2h"]}, {"period": "2h", "told_caller": False}),
